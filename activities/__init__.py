@@ -1,0 +1,1 @@
+"""Thin steps that a workflow may take; each class names its task queue."""

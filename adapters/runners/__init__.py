@@ -1,0 +1,1 @@
+"""A file per runner: what may touch a target."""

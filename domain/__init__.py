@@ -1,0 +1,1 @@
+"""The words: what things are and what follows from them; no I/O and no clock."""

@@ -1,0 +1,1 @@
+"""The learned and statistical models: arrays and values in, values out."""

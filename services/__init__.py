@@ -1,0 +1,1 @@
+"""Use cases with their invariants; one call, one transaction, one audit entry."""

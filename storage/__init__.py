@@ -1,0 +1,1 @@
+"""Rows and their queries, a file per aggregate; rows never leave, values do."""
