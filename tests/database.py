@@ -44,9 +44,7 @@ create or replace function suture.now() returns timestamptz language sql volatil
     (select s.by from suture.shift s where s.org = suture.org()),
     (select max(s.by) from suture.shift s where current_user = 'suture_relay'),
     interval '0') $$"""
-ADVANCE = text(
-    "insert into suture.shift values (:org, :by) on conflict (org) do update set by = suture.shift.by + excluded.by"
-)
+ADVANCE = text("insert into suture.shift values (:org, :by) on conflict (org) do update set by = suture.shift.by + excluded.by")
 
 
 class DatabaseUrls(Value):
@@ -116,7 +114,7 @@ async def postgres() -> AsyncIterator[PostgresAddress]:
         await supervisor.run(server.spec(), ready=server.is_ready)
         yield server.address
     finally:
-        await supervisor.stop()
+        await supervisor.close()
         server.clean()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -189,9 +187,7 @@ def found_org(database: Database, platform: Platform, identity: Identity, kms: M
 
     async def found() -> Tenant:
         org = (await platform.create_org(f"org-{secrets.token_hex(6)}")).id
-        token = await founding(database, kms=kms, hmac_key=HMAC_KEY).found(
-            org, admin=first_admin("admin"), keep=lambda _: None
-        )
+        token = await founding(database, kms=kms, hmac_key=HMAC_KEY).found(org, admin=first_admin("admin"), keep=lambda _: None)
         assert token is not None
         shown = token.secret.get_secret_value()
         return Tenant(org=org, admin=await identity.authenticate(shown), token=shown)

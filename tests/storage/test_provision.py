@@ -16,7 +16,8 @@ from tests.database import HMAC_KEY, PASSWORDS, create_database
 
 EVERYTHING = """
 select 'orgs', count(*), max(created_at) from orgs union all select 'principals', count(*), max(created_at) from principals
-union all select 'tokens', count(*), max(created_at) from tokens union all select 'keys', count(*), max(created_at) from org_keys
+union all select 'tokens', count(*), max(created_at) from tokens
+union all select 'keys', count(*), max(created_at) from org_keys
 union all select 'platform keys', count(*), max(created_at) from platform_keys
 union all select 'switches', count(*), max(changed_at) from kill_switches
 union all select 'platform switches', count(*), max(changed_at) from platform_kill_switches

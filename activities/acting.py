@@ -1,0 +1,37 @@
+"""The records of a remediation: use the grant, judge, end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from domain.outcome import Begun, RemediationEnd, VerdictOutcome, VerifyLook
+from domain.refs import PlanRef
+
+if TYPE_CHECKING:
+    from services.remediation import Remediation
+
+
+class Acting:
+    queue = "io"
+
+    def __init__(self, remediation: Remediation) -> None:
+        self._remediation = remediation
+
+    @activity.defn
+    async def begin_remediation(self, ref: PlanRef) -> Begun:
+        return await self._remediation.begin(ref)
+
+    @activity.defn
+    async def is_stopped(self, ref: PlanRef) -> bool:
+        return await self._remediation.is_stopped(ref)
+
+    @activity.defn
+    async def verify(self, look: VerifyLook) -> VerdictOutcome | None:
+        verdict = await self._remediation.verify(look.plan, is_last_look=look.is_last)
+        return verdict.outcome if verdict else None
+
+    @activity.defn
+    async def end_remediation(self, end: RemediationEnd) -> None:
+        await self._remediation.finish(end.plan, end.outcome)

@@ -1,0 +1,74 @@
+"""An incident: one story of something broken, from its first signal to its end."""
+
+from enum import StrEnum
+
+from pydantic import Field, JsonValue
+
+from domain.base import ExecutionId, IncidentId, Instant, OrgId, Value, WorkflowId
+from domain.errors import ConflictError
+
+
+class Severity(StrEnum):
+    SEV1 = "sev1"
+    SEV2 = "sev2"
+    SEV3 = "sev3"
+    SEV4 = "sev4"
+
+
+class Status(StrEnum):
+    OPEN = "open"
+    DIAGNOSING = "diagnosing"
+    PLANNING = "planning"
+    PREFLIGHT = "preflight"
+    AWAITING_APPROVAL = "awaiting_approval"
+    EXECUTING = "executing"
+    VERIFIED = "verified"
+    ROLLED_BACK = "rolled_back"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    BLOCKED = "blocked"
+    NEEDS_HUMAN = "needs_human"
+    RESOLVED = "resolved"
+
+
+ENDED = frozenset({Status.VERIFIED, Status.REJECTED, Status.EXPIRED, Status.RESOLVED})
+RESTING = frozenset({Status.ROLLED_BACK, Status.BLOCKED, Status.NEEDS_HUMAN})
+WORKING = frozenset(
+    {Status.OPEN, Status.DIAGNOSING, Status.PLANNING, Status.PREFLIGHT, Status.AWAITING_APPROVAL, Status.EXECUTING}
+)
+
+
+def check_move(before: Status, after: Status) -> None:
+    """Refuse a move that the story does not have: what has ended stays ended.
+
+    Raises:
+        ConflictError: `before` is an end.
+    """
+    if before in ENDED and after is not before:
+        raise ConflictError(f"the incident is {before} and cannot become {after}")
+
+
+class Incident(Value):
+    id: IncidentId
+    org: OrgId
+    title: str
+    signature: str
+    service: str
+    environment: str
+    severity: Severity
+    status: Status
+    first_seen_at: Instant
+    last_seen_at: Instant
+    started_at: Instant
+    ended_at: Instant | None = None
+    event_count: int
+    confidence: float | None = None
+    workflow_id: WorkflowId | None = None
+    carrier: str
+    slo_impact: dict[str, JsonValue] = Field(default_factory=dict)
+    meta: dict[str, JsonValue] = Field(default_factory=dict)
+    waiting_runs: tuple[ExecutionId, ...] = ()
+
+
+def severity_of(*, is_production: bool) -> Severity:
+    return Severity.SEV2 if is_production else Severity.SEV4

@@ -1,0 +1,154 @@
+"""A fix plan: frozen, ordered steps with rendered commands, and the digest by which it is trusted."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from domain.base import Digest, IncidentId, Instant, OrgId, PlanId, PrincipalId, Value
+from domain.canonical import digest
+
+
+class Risk(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Reversibility(StrEnum):
+    REVERSIBLE = "reversible"
+    COMPENSABLE = "compensable"
+    FREEZE_ONLY = "freeze_only"
+
+
+class Direction(StrEnum):
+    DO = "do"
+    UNDO = "undo"
+
+
+class Mode(StrEnum):
+    """`auto` executes as soon as it is granted; `suggest` waits for an operator."""
+
+    AUTO = "auto"
+    SUGGEST = "suggest"
+
+
+class EffectClass(StrEnum):
+    """What may be done when nobody knows whether an effect happened."""
+
+    KEYED = "keyed"
+    PROBE = "probe"
+    ONCE = "once"
+
+
+class PlanStatus(StrEnum):
+    DRAFT = "draft"
+    AWAITING_APPROVAL = "awaiting_approval"
+    GRANTED = "granted"
+    EXECUTING = "executing"
+    VERIFIED = "verified"
+    ROLLED_BACK = "rolled_back"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    BLOCKED = "blocked"
+    SUPERSEDED = "superseded"
+    NEEDS_HUMAN = "needs_human"
+
+
+CLOSED = frozenset(PlanStatus) - {PlanStatus.DRAFT, PlanStatus.AWAITING_APPROVAL, PlanStatus.GRANTED, PlanStatus.EXECUTING}
+
+Argument = Annotated[
+    str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+$")
+]
+
+
+class Target(Value):
+    """A thing that an effect changes, and the version of it that the planner read."""
+
+    kind: str
+    id: str
+    name: str
+    version: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.id}"
+
+
+class Command(Value):
+    """What a runner is told, as argv: no shell ever sees it."""
+
+    tool: str
+    argv: tuple[Argument, ...] = Field(min_length=1, max_length=64)
+
+    @property
+    def script(self) -> str:
+        """One argument per line, as people read it; nothing can hide behind a long line."""
+        return "\n".join(self.argv)
+
+
+class Step(Value):
+    index: int
+    summary: str
+    target: Target
+    do: Command
+    undo: Command | None
+    effect: EffectClass
+
+
+class Excluded(Value):
+    """An action that was considered and left out."""
+
+    action: str
+    reason: str
+
+
+class FixPlan(Value):
+    id: PlanId
+    org: OrgId
+    incident: IncidentId
+    environment: str
+    is_production: bool
+    action: str
+    summary: str
+    why: str
+    risk: Risk
+    reversibility: Reversibility
+    confidence: float = Field(ge=0, le=1)
+    mode: Mode
+    steps: tuple[Step, ...]
+    runner: str
+    runner_version: str
+    policy_revision: str
+    excluded: tuple[Excluded, ...] = ()
+    authors: tuple[PrincipalId, ...] = ()
+    requested_by: PrincipalId | None = None
+    supersedes: PlanId | None = None
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the plan's canonical JSON: everything in it, and nothing that changes later."""
+        return digest(self)
+
+    @property
+    def risk_score(self) -> float:
+        return {Risk.LOW: 0.2, Risk.MEDIUM: 0.5, Risk.HIGH: 0.9}[self.risk]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Each target once, sorted, so that leases are always taken in one order."""
+        return tuple(target for _, target in sorted({step.target.key: step.target for step in self.steps}.items()))
+
+    def key(self, step: Step, direction: Direction) -> str:
+        return f"{self.id}/{step.index}/{direction}"
+
+
+class PlanState(Value):
+    """A plan as it stands: what is frozen, and how far it has come."""
+
+    plan: FixPlan
+    digest: Digest
+    status: PlanStatus
+    carrier: str
+    created_at: Instant
+    updated_at: Instant

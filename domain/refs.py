@@ -1,0 +1,78 @@
+"""What workflows, activities and messages carry: ids, never content."""
+
+from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId, ResumptionId, Value
+from domain.incident import Status
+
+
+class OrgRef(Value):
+    org: OrgId
+
+
+class RunRef(Value):
+    org: OrgId
+    pipeline: PipelineId
+    execution: ExecutionId
+
+    @property
+    def workflow_id(self) -> str:
+        return f"run/{self.org}/{self.pipeline}/{self.execution}"
+
+
+class IncidentRef(Value):
+    org: OrgId
+    id: IncidentId
+
+
+class PlanRef(Value):
+    org: OrgId
+    id: PlanId
+
+    @property
+    def workflow_id(self) -> str:
+        return f"fix/{self.org}/{self.id}"
+
+
+class RequestRef(Value):
+    org: OrgId
+    id: RequestId
+
+
+class ResumptionRef(Value):
+    org: OrgId
+    id: ResumptionId
+
+
+def incident_workflow_id(org: OrgId, environment: str, service: str, signature: str) -> str:
+    return f"inc/{org}/{environment}/{service}/{signature[:16]}"
+
+
+class StageRef(Value):
+    """One stage of one run."""
+
+    org: OrgId
+    execution: ExecutionId
+    stage: str
+
+
+class RecoveryRef(Value):
+    org: OrgId
+    id: RecoveryId
+
+    @property
+    def workflow_id(self) -> str:
+        return f"recovery/{self.org}/{self.id}"
+
+
+class IncidentEnd(Value):
+    """How the story of an incident ends, or comes to rest."""
+
+    incident: IncidentRef
+    status: Status
+
+
+class PlanWish(Value):
+    """A plan for an incident, in place of one that no longer fits if there was one."""
+
+    incident: IncidentRef
+    carrier: str
+    supersedes: PlanId | None = None

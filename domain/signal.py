@@ -1,0 +1,69 @@
+"""A signal: one thing that was observed; and the signature that groups those of one cause."""
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from domain.base import ExecutionId, IncidentId, Instant, OrgId, SignalId, Value, WorkflowId
+from domain.canonical import digest
+
+SIGNATURE_VERSION = "1"
+Text = Annotated[str, StringConstraints(max_length=65_536)]
+Short = Annotated[str, StringConstraints(max_length=255)]
+
+
+class SignalKind(StrEnum):
+    LOG = "log"
+    METRIC = "metric"
+    EVENT = "event"
+    DEPLOY = "deploy"
+    EXECUTION = "execution"
+
+
+class Signal(Value):
+    id: SignalId | None = None
+    source: Short
+    kind: SignalKind
+    ts: Instant
+    event_type: Short | None = None
+    key: Short = ""
+    value: float | None = None
+    text: Text | None = None
+    service: Short | None = None
+    environment: Short | None = None
+    severity: Short | None = None
+    workflow_id: WorkflowId | None = None
+    incident_id: IncidentId | None = None
+    idempotency_key: Short | None = None
+    correlation_id: Short | None = None
+    trace_id: Short | None = None
+    labels: dict[Short, Short] = Field(default_factory=dict, max_length=64)
+    payload: dict[str, JsonValue] = Field(default_factory=dict)
+    received_at: Instant | None = None
+
+
+class StageFailure(Value):
+    """A failed stage of our own, as it enters the intake."""
+
+    org: OrgId
+    execution: ExecutionId
+    workflow: str
+    environment: str
+    stage: str
+    error_code: str
+    message: str
+
+
+_VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", re.IGNORECASE)
+
+
+def normalised(code: str) -> str:
+    """An error code without what differs from one occurrence to the next."""
+    return _VARIABLE.sub("#", code.strip().lower())[:128]
+
+
+def signature(*, org: OrgId, service: str, error_code: str, workflow: str) -> str:
+    """64 hex digits that are equal for the same error of the same workflow and service in one org."""
+    return digest([SIGNATURE_VERSION, str(org), service, normalised(error_code), workflow])

@@ -1,0 +1,93 @@
+"""What stops an effect or a request: an inactive org, an unknown or inactive workflow, a spent quota, a kill switch."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.base import OrgId, WorkflowId
+from domain.errors import ForbiddenError, NotFoundError, QuotaExceededError, StoppedError
+from domain.identity import KillSwitch, SwitchLevel, SwitchScope
+from storage import identity, quotas, switches, workflows
+from storage.engine import now
+
+DEFAULT_QUOTAS: Mapping[str, int] = MappingProxyType({"signals": 60_000, "runs": 600, "requests": 6_000})
+_ALWAYS_THERE = (SwitchLevel.GLOBAL, SwitchLevel.REGION, SwitchLevel.ORG)
+
+
+class Guard:
+    """Every check reads in the caller's transaction and remembers nothing."""
+
+    def __init__(self, *, region: str, defaults: Mapping[str, int] = DEFAULT_QUOTAS) -> None:
+        self._region = region
+        self._defaults = defaults
+
+    async def check_org_active(self, session: AsyncSession, org: OrgId) -> None:
+        """Raises ForbiddenError or NotFoundError: the org may do nothing, or is not the transaction's."""
+        if not (await identity.get_org(session, org)).is_active:
+            raise ForbiddenError(f"the org {org.shown} is not active")
+
+    async def check_workflow(self, session: AsyncSession, org: OrgId, named: str | WorkflowId) -> WorkflowId:
+        """The id of the workflow with this name or id.
+
+        Raises:
+            NotFoundError: the org has no such workflow.
+            StoppedError: it is inactive, or its kill switch is engaged.
+        """
+        found = await workflows.find(session, named)
+        if found is None:
+            raise NotFoundError(f"no such workflow in {org.shown}")
+        if not found.is_active:
+            raise StoppedError(f"the workflow {found.name} is not active")
+        _refuse_engaged(await switches.hold(session, {SwitchLevel.WORKFLOW: found.name}, found.id))
+        return found.id
+
+    async def check_may_act(self, session: AsyncSession, org: OrgId, scope: SwitchScope) -> None:
+        """Just before an effect: the org's switches stay as they are until the transaction ends.
+
+        Raises:
+            StoppedError: names the widest engaged switch and why; a switch that cannot be read counts as engaged.
+        """
+        workflow = await workflows.find(session, scope.workflow)
+        held = await switches.hold(session, _asked(scope, workflow), workflow.id if workflow else None)
+        found = [*await switches.platform(session, self._region), *held]
+        for level in _ALWAYS_THERE:
+            if not any(switch.level is level for switch in found):
+                raise StoppedError(f"the kill switch of the level {level} cannot be read in {org.shown}, so nothing acts")
+        _refuse_engaged(found)
+
+    async def spend_quota(self, session: AsyncSession, org: OrgId, name: str, amount: int) -> None:
+        """Count `amount` against the minute of the database's clock, if the transaction commits.
+
+        Raises:
+            QuotaExceededError: says when the next minute begins.
+            NotFoundError: nothing is called so, neither by the org nor by default.
+        """
+        allowed = await self.quota(session, name)
+        used, began = await quotas.spend(session, org, name, amount)
+        if used > allowed:
+            seconds = max(1, 60 - int((await now(session) - began).total_seconds()))
+            raise QuotaExceededError(f"the quota {name} is {allowed} per minute and would be {used}; try again in {seconds} s")
+
+    async def quota(self, session: AsyncSession, name: str) -> int:
+        """How many per minute: the org's own number, else the default."""
+        own = await quotas.get(session, name)
+        if own is not None:
+            return own.per_minute
+        if name not in self._defaults:
+            raise NotFoundError(f"no quota is called {name}; there are {', '.join(sorted(self._defaults))}")
+        return self._defaults[name]
+
+
+def _asked(scope: SwitchScope, workflow: workflows.Workflow | None) -> dict[SwitchLevel, str]:
+    """A switch is kept under the workflow's name, whether the scope says its name or its id."""
+    named = {SwitchLevel.WORKFLOW: workflow.name} if workflow else {}
+    return {level: subject for level, subject in (scope.subjects() | named).items() if subject}
+
+
+def _refuse_engaged(found: list[KillSwitch]) -> None:
+    engaged = [switch for switch in found if switch.is_active]
+    if engaged:
+        order = list(SwitchLevel)
+        widest = min(engaged, key=lambda switch: order.index(switch.level))
+        raise StoppedError(f"the kill switch {widest.level} {widest.subject} is engaged: {widest.reason or 'no reason given'}")

@@ -1,0 +1,166 @@
+"""Incidents as the story ends them and as people read them: close, list, timeline."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import SYSTEM, Actor
+from domain.audit import AuditItem
+from domain.base import ExecutionId, IncidentId, ResumptionId
+from domain.errors import ConflictError
+from domain.execution import Execution
+from domain.identity import Caller
+from domain.incident import ENDED, RESTING, Incident, Severity, Status
+from domain.pipeline import first_changed
+from domain.refs import IncidentRef, incident_workflow_id
+from domain.resumption import Resumption
+from domain.signal import signature
+from domain.versions import ConfigVersion
+from services.guard import Guard
+from services.ledger import Ledger
+from storage import audit, executions, outbox, pipelines, remediations
+from storage import identity as identities
+from storage import incidents as store
+from storage.engine import Database, new_id
+from storage.outbox import Letter
+
+
+class Incidents:
+    def __init__(self, database: Database, ledger: Ledger, guard: Guard) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._guard = guard
+
+    async def open(self, caller: Caller, *, title: str, service: str, environment: str, severity: Severity) -> Incident:
+        """An incident that a person opens by hand; nothing waits for it, so a person also closes it.
+
+        Raises:
+            NotFoundError: the environment has no row.
+        """
+
+        async def work(session: AsyncSession) -> Incident:
+            await self._guard.check_org_active(session, caller.org)
+            await identities.environment(session, environment)
+            mark = signature(org=caller.org, service=service, error_code=title, workflow="")
+            carrier = incident_workflow_id(caller.org, environment, service, mark)
+            incident, opened = await store.open_or_join(
+                session,
+                caller.org,
+                signature=mark,
+                title=title,
+                service=service,
+                environment=environment,
+                severity=severity,
+                workflow=None,
+                carrier=carrier,
+            )
+            await outbox.add(session, caller.org, Letter.WAKE_INCIDENT, {"incident": incident.id.shown, "carrier": carrier})
+            action = "incident.opened" if opened else "incident.joined"
+            await self._enter(session, incident, action, Actor.calling(caller), {"title": title})
+            return incident
+
+        return await self._database.retrying(caller.org, work)
+
+    async def look(self, ref: IncidentRef) -> Incident:
+        async with self._database.transaction(ref.org) as session:
+            return await self._with_runs(session, await store.get(session, ref.id))
+
+    async def close(self, ref: IncidentRef, status: Status) -> Incident:
+        """End the story as `status`: verified resumes the other runs, a rest leaves them waiting for a person."""
+        async with self._database.transaction(ref.org) as session:
+            incident = await store.get_for_update(session, ref.id)
+            if incident.status in ENDED:
+                return incident
+            waiting = await executions.waiting_on(session, ref.id)
+            if status is Status.VERIFIED:
+                for run in waiting:
+                    await self._resume(session, incident, run)
+            ended = status in ENDED or (status in RESTING and not waiting)
+            closed = await store.move(session, incident, status, ended=ended)
+            for run in waiting:
+                await outbox.add(session, ref.org, Letter.START_RUN, _letter(run))
+            await self._enter(session, incident, f"incident.{status}", SYSTEM, {"waiting": [run.id.shown for run in waiting]})
+            return closed
+
+    async def resolve(self, caller: Caller, incident_id: IncidentId) -> Incident:
+        """A person says it is over; runs that wait for it fail.
+
+        Raises:
+            ConflictError: it has ended, or is being worked on.
+        """
+        async with self._database.transaction(caller.org) as session:
+            incident = await store.get_for_update(session, incident_id)
+            if incident.ended_at is not None:
+                raise ConflictError(f"the incident has ended as {incident.status}")
+            if incident.status is Status.EXECUTING:
+                raise ConflictError("a fix is being executed; engage the kill switch to stop it")
+            resolved = await store.move(session, incident, Status.RESOLVED, ended=True)
+            for run in await executions.waiting_on(session, incident_id):
+                await outbox.add(session, caller.org, Letter.START_RUN, _letter(run))
+            await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": incident.carrier})
+            await self._enter(session, incident, "incident.resolved", Actor.calling(caller), {})
+            return resolved
+
+    async def get(self, caller: Caller, incident: IncidentId) -> Incident:
+        async with self._database.transaction(caller.org) as session:
+            return await self._with_runs(session, await store.get(session, incident))
+
+    async def page(
+        self, caller: Caller, *, status: Status | None, service: str | None, after: UUID | None, limit: int
+    ) -> list[Incident]:
+        async with self._database.transaction(caller.org) as session:
+            return await store.page(session, status=status, service=service, after=after, limit=limit)
+
+    async def timeline(self, caller: Caller, incident: IncidentId, *, after: int = 0, limit: int = 200) -> list[AuditItem]:
+        """What happened, oldest first, from the entry after `after`."""
+        async with self._database.transaction(caller.org) as session:
+            await store.get(session, incident)
+            return await audit.story(session, incident, after=after, limit=limit)
+
+    async def _with_runs(self, session: AsyncSession, incident: Incident) -> Incident:
+        waiting = await executions.waiting_on(session, incident.id)
+        return incident.model_copy(update={"waiting_runs": tuple(run.id for run in waiting)})
+
+    async def _resume(self, session: AsyncSession, incident: Incident, run: Execution) -> None:
+        """Let another run of the healed incident go on, on the version that is current now."""
+        if await remediations.open_resumption(session, run.id) is not None or run.failed_stage is None:
+            return
+        pipeline = await pipelines.get(session, run.pipeline)
+        old = await pipelines.version(session, run.pipeline, run.config_version)
+        new = await pipelines.version(session, run.pipeline, pipeline.version)
+        resumption = Resumption(
+            id=ResumptionId.of(await new_id(session)),
+            execution=ExecutionId.of(run.id),
+            plan=None,
+            incident=incident.id,
+            key=f"{incident.id}/{run.id}",
+            from_stage=_start(old, new, run.failed_stage),
+            until_stage=run.failed_stage,
+            config_version=new.version,
+        )
+        await remediations.add_resumption(session, incident.org, resumption)
+
+    async def _enter(
+        self, session: AsyncSession, incident: Incident, action: str, actor: Actor, after: dict[str, object]
+    ) -> None:
+        await self._ledger.append(
+            session,
+            incident.org,
+            action,
+            actor=actor,
+            resource_type="incident",
+            resource_id=incident.id.shown,
+            before={"status": incident.status},
+            after=after,
+            incident=incident.id,
+        )
+
+
+def _start(old: ConfigVersion, new: ConfigVersion, failed: str) -> str:
+    if all(stage.name != failed for stage in new.spec.stages):
+        return failed
+    return first_changed(new.spec, before=old.spec.config, after=new.spec.config, failed=failed)
+
+
+def _letter(run: Execution) -> dict[str, str]:
+    return {"pipeline": run.pipeline.shown, "execution": run.id.shown}

@@ -1,0 +1,150 @@
+"""Take in what was observed: guard, deduplicate, append, open or join an incident, all in one transaction."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import SYSTEM, Actor
+from domain.base import IncidentId, OrgId, SignalId, Value, WorkflowId
+from domain.execution import Execution
+from domain.identity import Caller
+from domain.incident import Incident, severity_of
+from domain.pipeline import PipelineSpec
+from domain.refs import IncidentRef, incident_workflow_id
+from domain.signal import Signal, SignalKind, signature
+from domain.trace import current_trace
+from services.guard import Guard
+from services.ledger import Ledger
+from storage import identity as identities
+from storage import incidents, outbox, signals
+from storage.engine import Database, new_id
+from storage.outbox import Letter
+
+
+class Received(Value):
+    """What became of one item: `stored` the first time, `duplicate` when its key was known."""
+
+    event_id: SignalId
+    status: str
+    incident_id: IncidentId | None = None
+
+
+class Intake:
+    def __init__(self, database: Database, ledger: Ledger, guard: Guard) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._guard = guard
+
+    async def receive(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received, ...]:
+        """Store a batch: every item is durable when this returns.
+
+        Raises:
+            StoppedError, NotFoundError, QuotaExceededError, UnavailableError: nothing is stored.
+        """
+
+        async def work(session: AsyncSession) -> tuple[Received, ...]:
+            await self._guard.check_org_active(session, caller.org)
+            for workflow in dict.fromkeys(each.workflow_id for each in batch if each.workflow_id):
+                await self._guard.check_workflow(session, caller.org, workflow)
+            await self._guard.spend_quota(session, caller.org, "signals", len(batch))
+            received = tuple([await self._store(session, caller.org, each) for each in batch])
+            await self._enter(session, caller, received)
+            return received
+
+        return await self._database.retrying(caller.org, work)
+
+    async def report_failure(
+        self, session: AsyncSession, execution: Execution, spec: PipelineSpec, *, stage: str, error_code: str, message: str
+    ) -> Incident:
+        """A failed stage of our own becomes a signal and opens its incident, or joins the open one, which stays locked."""
+        org, workflow = execution.org, WorkflowId(int=execution.pipeline.int)
+        mark = signature(org=org, service=spec.pipeline, error_code=f"{stage}:{error_code}", workflow=spec.pipeline)
+        environment = await identities.environment(session, spec.environment)
+        incident, opened = await incidents.open_or_join(
+            session,
+            org,
+            signature=mark,
+            title=f"{spec.pipeline}: stage {stage} failed ({error_code})",
+            service=spec.pipeline,
+            environment=spec.environment,
+            severity=severity_of(is_production=environment.is_production),
+            workflow=workflow,
+            carrier=incident_workflow_id(org, spec.environment, spec.pipeline, mark),
+        )
+        await self._append_failure(session, execution, spec, incident, stage=stage, error_code=error_code, message=message)
+        await outbox.add(session, org, Letter.WAKE_INCIDENT, _letter(incident))
+        await self._ledger.append(
+            session,
+            org,
+            "incident.opened" if opened else "incident.joined",
+            actor=SYSTEM,
+            resource_type="incident",
+            resource_id=incident.id.shown,
+            after={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
+            incident=incident.id,
+        )
+        return incident
+
+    async def _append_failure(
+        self,
+        session: AsyncSession,
+        execution: Execution,
+        spec: PipelineSpec,
+        incident: Incident,
+        *,
+        stage: str,
+        error_code: str,
+        message: str,
+    ) -> None:
+        signal = Signal(
+            id=SignalId.of(await new_id(session)),
+            source="suture",
+            kind=SignalKind.EXECUTION,
+            ts=incident.last_seen_at,
+            event_type="stage.failed",
+            key=f"{spec.pipeline}/{stage}",
+            text=message[-8_000:],
+            service=spec.pipeline,
+            environment=spec.environment,
+            severity="error",
+            workflow_id=WorkflowId(int=execution.pipeline.int),
+            incident_id=incident.id,
+            trace_id=execution.trace_id,
+            payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
+        )
+        await signals.add(session, execution.org, signal)
+
+    async def _store(self, session: AsyncSession, org: OrgId, signal: Signal) -> Received:
+        fresh = SignalId.of(await new_id(session))
+        if signal.idempotency_key is not None:
+            holder = await signals.claim_key(session, org, signal.idempotency_key, fresh)
+            if holder != fresh:
+                return Received(event_id=holder, status="duplicate")
+        await signals.add(session, org, signal.model_copy(update={"id": fresh}))
+        return Received(event_id=fresh, status="stored")
+
+    async def _enter(self, session: AsyncSession, caller: Caller, received: Sequence[Received]) -> None:
+        stored = [each.event_id.shown for each in received if each.status == "stored"]
+        if stored:
+            await self._ledger.append(
+                session,
+                caller.org,
+                "signals.received",
+                actor=Actor.calling(caller),
+                resource_type="signal",
+                resource_id=stored[0],
+                after={"count": len(stored), "first": stored[0], "last": stored[-1]},
+            )
+
+
+def _letter(incident: Incident) -> dict[str, str]:
+    return {"incident": incident.id.shown, "carrier": incident.carrier}
+
+
+def trace_id() -> str | None:
+    trace = current_trace.get()
+    return trace.trace_id if trace else None
+
+
+def incident_ref(incident: Incident) -> IncidentRef:
+    return IncidentRef(org=incident.org, id=incident.id)

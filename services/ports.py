@@ -1,0 +1,152 @@
+"""The outside world as the use cases see it; adapters and `workflows.client` implement these."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from domain.approval import Settled
+from domain.base import Digest, OrgId
+from domain.outcome import StepResult
+from domain.plan import Command, FixPlan, Target
+from domain.policy import (
+    ApprovalFacts,
+    ApprovalRule,
+    AuthorizationFacts,
+    AutonomyFacts,
+    DecisionFacts,
+    PolicyAnswer,
+    PreflightFacts,
+    Reason,
+)
+from domain.preflight import DryRun
+from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
+
+
+class Kms(Protocol):
+    """Wraps the keys of orgs under a key that is never stored beside them."""
+
+    async def wrap(self, key: bytes, context: bytes) -> bytes: ...
+    async def unwrap(self, wrapped: bytes, context: bytes) -> bytes: ...
+
+
+class Sealer(Protocol):
+    """Encrypts one value with one key; what is bound by `aad` cannot be moved elsewhere."""
+
+    def seal(self, key: bytes, key_id: str, plaintext: bytes, aad: bytes) -> bytes: ...
+    def unseal(self, key: bytes, sealed: bytes, aad: bytes) -> bytes: ...
+
+
+class Signer(Protocol):
+    def sign(self, message: bytes) -> bytes: ...
+    def verify(self, message: bytes, signature: bytes) -> bool: ...
+
+
+class Engine(Protocol):
+    """The workflow engine. Every call may be repeated: ids make the second one the first."""
+
+    async def start_run(self, ref: RunRef) -> None:
+        """Start the run, or wake it if it is open."""
+
+    async def wake_incident(self, ref: IncidentRef, carrier: str) -> None: ...
+    async def carry_plan(self, ref: PlanRef, carrier: str) -> None: ...
+    async def start_recovery(self, ref: RecoveryRef) -> None: ...
+
+    async def wake(self, workflow_id: str) -> None:
+        """Let an open workflow look at the database again; a closed one has nothing to look for."""
+
+    async def decide(self, workflow_id: str, request: RequestRef, *, within: timedelta) -> Settled | None:
+        """What became of a stored request, or None if nobody answered in time.
+
+        Raises:
+            HealError: the request was refused.
+        """
+
+    async def ping(self) -> None: ...
+
+
+class Policy(Protocol):
+    """What is allowed. Unreachable or undefined is never a yes."""
+
+    async def authorize(self, facts: AuthorizationFacts) -> tuple[Reason, ...]: ...
+    async def autonomy(self, facts: AutonomyFacts) -> PolicyAnswer: ...
+    async def approval_rule(self, facts: ApprovalFacts) -> ApprovalRule: ...
+    async def may_decide(self, facts: DecisionFacts) -> tuple[Reason, ...]: ...
+    async def preflight(self, facts: PreflightFacts) -> tuple[Reason, ...]: ...
+    async def revision(self) -> str: ...
+
+
+class Blobs(Protocol):
+    """Content by its digest: code of pipelines and what stages leave."""
+
+    async def put_tree(self, folder: Path, *, max_bytes: int | None = None, max_files: int | None = None) -> Digest: ...
+    async def unpack(self, digest: Digest, into: Path) -> None: ...
+
+
+class StageProcess(Protocol):
+    """Runs a stage's command on this host, under a supervisor that dies with its worker."""
+
+    async def run(
+        self,
+        command: StageCommand,
+        secrets: Mapping[str, str],
+        *,
+        heartbeat: Callable[[], None],
+        started: Callable[[SupervisorHandle], Awaitable[None]],
+    ) -> StageResult: ...
+
+    async def probe(
+        self,
+        command: StageCommand,
+        secrets: Mapping[str, str],
+        *,
+        heartbeat: Callable[[], None],
+        started: Callable[[SupervisorHandle], Awaitable[None]],
+    ) -> Probed: ...
+
+
+class Host(Protocol):
+    """This machine, as far as processes of lost workers go."""
+
+    def name(self) -> str: ...
+    async def wait_until_dead(self, handle: SupervisorHandle, within: timedelta) -> bool: ...
+
+
+class Runner(Protocol):
+    """What may touch a kind of target. `key` makes an effect happen once; a newer `fence` makes older ones void."""
+
+    name: str
+    version: str
+
+    async def target(self, org: OrgId, target: Target) -> Target:
+        """The target as it is now, with its version."""
+
+    async def snapshot(self, org: OrgId, target: Target) -> Mapping[str, object]: ...
+    async def dry_run(self, plan: FixPlan, *, heartbeat: Callable[[], None]) -> tuple[DryRun, ...]: ...
+
+    async def run(self, plan: FixPlan, target: Target, command: Command, *, key: str, holder: str, fence: int) -> StepResult:
+        """Do it once.
+
+        Raises:
+            StalePlanError: the target is not as the plan expects.
+            LeaseLostError: a newer fence has been given out.
+        """
+
+    async def probe(
+        self, plan: FixPlan, target: Target, command: Command, *, key: str
+    ) -> tuple[ProbeAnswer, StepResult | None]: ...
+
+
+class NoteSigner(Signer, Protocol):
+    """A signer whose checkpoints others can verify with the public key alone."""
+
+    @property
+    def public_key(self) -> bytes: ...
+
+
+class CheckpointShelf(Protocol):
+    """Keeps signed checkpoints outside the database, where whoever rewrites a ledger cannot reach them."""
+
+    async def keep(self, org: OrgId, size: int, note: str) -> None: ...
+    async def notes(self, org: OrgId) -> tuple[str, ...]: ...

@@ -1,0 +1,47 @@
+"""Every use case the API serves, built once per process by `bootstrap`."""
+
+from dataclasses import dataclass
+
+from services.approvals import Approvals
+from services.audit import Audit
+from services.codec import Decoding
+from services.decisions import Decisions
+from services.diagnosis import Diagnostics
+from services.health import Health
+from services.idempotency import IdempotencyKeys
+from services.identity import Identity
+from services.incidents import Incidents
+from services.intake import Intake
+from services.operations import Operations
+from services.pipelines import Pipelines
+from services.planning import Planning
+from services.ports import Blobs, Policy
+from services.principals import Principals
+from services.recovery import Recovery
+from services.runs import Runs
+from services.secrets import Secrets
+from services.switches import Switches
+
+
+@dataclass(frozen=True)
+class Services:
+    approvals: Approvals
+    audit: Audit
+    blobs: Blobs
+    codec: Decoding
+    decisions: Decisions
+    diagnostics: Diagnostics
+    health: Health
+    idempotency: IdempotencyKeys
+    identity: Identity
+    incidents: Incidents
+    intake: Intake
+    operations: Operations
+    pipelines: Pipelines
+    planning: Planning
+    policy: Policy
+    principals: Principals
+    recovery: Recovery
+    runs: Runs
+    secrets: Secrets
+    switches: Switches

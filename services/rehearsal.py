@@ -1,0 +1,99 @@
+"""Rehearse a resumption: really run the stages it would run, in dry-run, and see that nothing changed."""
+
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+from domain.actor import SYSTEM
+from domain.base import ExecutionId, OrgId
+from domain.execution import Execution
+from domain.pipeline import StageSpec
+from domain.preflight import DryRun, Fidelity
+from domain.stage import Effect, Outcome, Probed, StageCommand, StageResult, SupervisorHandle
+from domain.versions import ConfigVersion
+from services.ports import StageProcess
+from services.secrets import Secrets
+from services.stages import command_of, outputs_of
+from storage import executions as store
+from storage import pipelines
+from storage.engine import Database
+
+_SHOWN = 2_000
+
+
+class Rehearsal:
+    def __init__(self, database: Database, secrets: Secrets, process: StageProcess) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._process = process
+
+    async def resume(
+        self,
+        org: OrgId,
+        execution_id: ExecutionId,
+        *,
+        from_stage: str,
+        until_stage: str,
+        version: int,
+        step: int,
+        heartbeat: Callable[[], None],
+    ) -> DryRun:
+        """Run the stages from `from_stage` to `until_stage` under `version`; `none` where one allows no dry-run."""
+        async with self._database.transaction(org) as session:
+            execution = await store.get(session, execution_id)
+            target = await pipelines.version(session, execution.pipeline, version)
+            outputs = outputs_of(await store.attempts(session, execution_id))
+        stages = _between(target, from_stage, until_stage)
+        if silent := next((stage.name for stage in stages if not stage.dry_run), None):
+            return DryRun(step=step, fidelity=Fidelity.NONE, passed=True, output=f"stage {silent} allows no dry-run")
+        for stage in stages:
+            result = await self._stage(execution, target, stage, outputs, heartbeat)
+            if isinstance(result, str):
+                return DryRun(step=step, fidelity=Fidelity.SERVER, passed=False, output=result)
+            outputs |= {stage.name: result.outputs or ""}
+        names = ", ".join(stage.name for stage in stages)
+        return DryRun(
+            step=step, fidelity=Fidelity.SERVER, passed=True, output=f"{names} passed on version {version} in dry-run"
+        )
+
+    async def _stage(
+        self,
+        execution: Execution,
+        version: ConfigVersion,
+        stage: StageSpec,
+        outputs: dict[str, str],
+        heartbeat: Callable[[], None],
+    ) -> StageResult | str:
+        """What the stage left, or why the dry-run does not count."""
+        dry = execution.model_copy(update={"id": ExecutionId(int=uuid4().int)})
+        command = command_of(dry, version, stage, outputs, dry_run=True)
+        secrets = await self._revealed(execution.org, version, command)
+
+        async def probe() -> Probed | None:
+            if stage.effect is not Effect.PROBE:
+                return None
+            return await self._process.probe(command, secrets, heartbeat=heartbeat, started=_unrecorded)
+
+        before = await probe()
+        result = await self._process.run(command, secrets, heartbeat=heartbeat, started=_unrecorded)
+        after = await probe()
+        if before and after and before.answer != after.answer:
+            return f"the dry-run of {stage.name} changed its target: the probe said {before.answer}, then {after.answer}"
+        if result.outcome is not Outcome.PASSED:
+            return f"{stage.name} ended with {result.exit_code} in dry-run: {(result.tail or result.head)[-_SHOWN:]}"
+        return result
+
+    async def _revealed(self, org: OrgId, version: ConfigVersion, command: StageCommand) -> Mapping[str, str]:
+        if not command.secrets:
+            return {}
+        why = f"dry-run of {command.stage}"
+        environment = version.spec.environment
+        return await self._secrets.reveal_for_runner(org, environment, command.secrets, actor=SYSTEM, why=why)
+
+
+def _between(version: ConfigVersion, first: str, last: str) -> tuple[StageSpec, ...]:
+    names = [stage.name for stage in version.spec.order]
+    return version.spec.order[names.index(first) : names.index(last) + 1]
+
+
+async def _unrecorded(handle: SupervisorHandle) -> None:
+    """A dry-run has no effect, so nobody takes it over and its supervisor need not be known."""

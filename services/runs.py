@@ -1,0 +1,249 @@
+"""A run of a pipeline from its start to its end: what is done, what failed, what it waits for."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import SYSTEM, Actor
+from domain.base import ExecutionId, PipelineId, Value
+from domain.execution import (
+    Attempt,
+    AttemptKind,
+    AttemptStatus,
+    Execution,
+    Failure,
+    Healing,
+    HealingState,
+    RunStatus,
+    RunTask,
+    StageTask,
+)
+from domain.identity import Caller
+from domain.incident import ENDED, RESTING
+from domain.pipeline import PipelineSpec
+from domain.refs import RunRef
+from domain.resumption import Resumption, ResumptionOutcome
+from services.guard import Guard
+from services.intake import Intake, trace_id
+from services.ledger import Ledger
+from storage import executions as store
+from storage import incidents, outbox, pipelines, remediations
+from storage.engine import Database, new_id, now
+from storage.outbox import Letter
+
+_FINAL_CODES = frozenset({"stopped"})
+
+
+class ExecutionView(Value):
+    """An execution with the attempts at its stages, as people read it."""
+
+    execution: Execution
+    attempts: tuple[Attempt, ...]
+
+
+class Runs:
+    def __init__(self, database: Database, ledger: Ledger, guard: Guard, intake: Intake, *, lease: timedelta) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._guard = guard
+        self._intake = intake
+        self._lease = lease
+
+    async def start(self, caller: Caller, pipeline: PipelineId) -> Execution:
+        """A run of the pipeline's current version; the engine starts it right after.
+
+        Raises:
+            NotFoundError, StoppedError, QuotaExceededError: nothing is started.
+        """
+
+        async def work(session: AsyncSession) -> Execution:
+            found = await pipelines.get(session, pipeline)
+            await self._guard.check_org_active(session, caller.org)
+            await self._guard.check_workflow(session, caller.org, found.name)
+            await self._guard.spend_quota(session, caller.org, "runs", 1)
+            execution = Execution(
+                id=ExecutionId.of(await new_id(session)),
+                org=caller.org,
+                pipeline=pipeline,
+                status=RunStatus.PENDING,
+                config_version=found.version,
+                started_by=caller.id,
+                trace_id=trace_id(),
+            )
+            await store.add(session, execution)
+            await outbox.add(session, caller.org, Letter.START_RUN, _letter(execution))
+            await self._enter(session, execution, "run.requested", Actor.calling(caller))
+            return execution
+
+        return await self._database.retrying(caller.org, work)
+
+    async def begin(self, ref: RunRef) -> RunTask:
+        """What is left to do, from the first stage that is not done or from where a resumption says."""
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get_for_update(session, ref.execution)
+            resumption = await _open_resumption(session, execution)
+            version = resumption.config_version if resumption else execution.config_version
+            spec = (await pipelines.version(session, execution.pipeline, version)).spec
+            if execution.status.is_final:
+                return self._task(spec, cursor=0, is_over=True)
+            if execution.status is RunStatus.WAITING and resumption is None:
+                return self._task(spec, cursor=0, is_waiting=True)
+            done = await _done(session, ref)
+            cursor = _index(spec, resumption.from_stage) if resumption else _first_not_done(spec, done)
+            changes = {"status": RunStatus.RUNNING, "config_version": version}
+            await store.change(session, ref.execution, **changes, started_at=execution.started_at or True)
+            await self._enter(session, execution, "run.resumed" if resumption else "run.started", SYSTEM)
+            return self._task(spec, cursor=cursor)
+
+    async def fail(self, failure: Failure) -> None:
+        """Note the failed stage: the run waits for its healing, in the incident that this opens or joins."""
+        async with self._database.transaction(failure.ref.org) as session:
+            execution = await store.get_for_update(session, failure.ref.execution)
+            if execution.status is not RunStatus.RUNNING:
+                return
+            if failure.error_code in _FINAL_CODES:
+                resumption = await _open_resumption(session, execution)
+                if resumption is not None:
+                    await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
+                await self._end(session, execution, RunStatus.FAILED, failure.error_code, "a kill switch is engaged")
+                return
+            await self._wait(session, execution, failure)
+
+    async def finish(self, ref: RunRef) -> None:
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get_for_update(session, ref.execution)
+            if not execution.status.is_final:
+                await self._end(session, execution, RunStatus.SUCCEEDED, None, None)
+
+    async def healing(self, ref: RunRef) -> Healing:
+        """Whether the run may go on, waits on, or is over, by what the rows and the database's clock say."""
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get_for_update(session, ref.execution)
+            if execution.status.is_final:
+                return Healing(state=HealingState.OVER)
+            if await _open_resumption(session, execution):
+                return Healing(state=HealingState.RESUME)
+            if reason := await self._hopeless(session, execution):
+                await self._give_up(session, execution, reason)
+                return Healing(state=HealingState.OVER)
+            left = (execution.heal_by or await now(session)) - await now(session)
+            return Healing(state=HealingState.WAITING, look_again_in=max(left, timedelta(seconds=1)))
+
+    async def get(self, caller: Caller, execution: ExecutionId) -> ExecutionView:
+        async with self._database.transaction(caller.org) as session:
+            found = await store.get(session, execution)
+            return ExecutionView(execution=found, attempts=tuple(await store.attempts(session, execution)))
+
+    async def page(
+        self, caller: Caller, *, pipeline: PipelineId | None, status: RunStatus | None, after: UUID | None, limit: int
+    ) -> list[Execution]:
+        async with self._database.transaction(caller.org) as session:
+            return await store.page(session, pipeline=pipeline, status=status, after=after, limit=limit)
+
+    def _task(self, spec: PipelineSpec, *, cursor: int, is_over: bool = False, is_waiting: bool = False) -> RunTask:
+        stages = tuple(
+            StageTask(name=each.name, timeout=each.timeout, attempts=each.retry.attempts, backoff=each.retry.backoff)
+            for each in spec.order
+        )
+        return RunTask(
+            environment=spec.environment,
+            stages=stages,
+            cursor=cursor,
+            lease=self._lease,
+            is_over=is_over,
+            is_waiting=is_waiting,
+        )
+
+    async def _wait(self, session: AsyncSession, execution: Execution, failure: Failure) -> None:
+        spec = (await pipelines.version(session, execution.pipeline, execution.config_version)).spec
+        message = await _last_words(session, failure)
+        resumption = await _open_resumption(session, execution)
+        incident = await self._intake.report_failure(
+            session, execution, spec, stage=failure.stage, error_code=failure.error_code, message=message
+        )
+        if resumption is not None:
+            await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
+        heal_by = execution.heal_by or await now(session) + spec.heal_within
+        await store.change(
+            session,
+            execution.id,
+            status=RunStatus.WAITING,
+            failed_stage=failure.stage,
+            incident_id=incident.id,
+            heal_by=heal_by,
+            error_code=failure.error_code,
+            error_message=message[-1_000:],
+        )
+
+    async def _hopeless(self, session: AsyncSession, execution: Execution) -> str | None:
+        """Why nobody will heal this run, if that is so."""
+        if execution.heal_by is not None and execution.heal_by <= await now(session):
+            return "nobody healed the run in time"
+        if execution.incident is None:
+            return None
+        incident = await incidents.get(session, execution.incident)
+        return f"the incident ended as {incident.status}" if incident.status in ENDED else None
+
+    async def _give_up(self, session: AsyncSession, execution: Execution, reason: str) -> None:
+        await self._end(session, execution, RunStatus.FAILED, execution.error_code or "failed", reason)
+        if execution.incident is None:
+            return
+        incident = await incidents.get_for_update(session, execution.incident)
+        if incident.status in RESTING and not await store.waiting_on(session, incident.id):
+            await incidents.move(session, incident, incident.status, ended=True)
+
+    async def _end(
+        self, session: AsyncSession, execution: Execution, status: RunStatus, code: str | None, message: str | None
+    ) -> None:
+        await store.change(session, execution.id, status=status, finished_at=True, error_code=code, error_message=message)
+        await self._enter(session, execution, f"run.{status}", SYSTEM)
+
+    async def _enter(self, session: AsyncSession, execution: Execution, action: str, actor: Actor) -> None:
+        await self._ledger.append(
+            session,
+            execution.org,
+            action,
+            actor=actor,
+            resource_type="execution",
+            resource_id=execution.id.shown,
+            after={"config_version": execution.config_version},
+            incident=execution.incident,
+        )
+
+
+async def end_resumption(
+    session: AsyncSession, execution: Execution, resumption: Resumption, outcome: ResumptionOutcome
+) -> None:
+    """Store what came of going on, and let whoever waits for it know."""
+    await remediations.finish_resumption(session, resumption.id, outcome)
+    if resumption.plan is not None:
+        await outbox.add(session, execution.org, Letter.WAKE, {"workflow_id": f"fix/{execution.org}/{resumption.plan}"})
+
+
+async def _open_resumption(session: AsyncSession, execution: Execution) -> Resumption | None:
+    return await remediations.open_resumption(session, execution.id)
+
+
+async def _done(session: AsyncSession, ref: RunRef) -> frozenset[str]:
+    attempts = await store.attempts(session, ref.execution)
+    kinds = (AttemptKind.RUN, AttemptKind.PROBE)
+    return frozenset(each.stage for each in attempts if each.status is AttemptStatus.PASSED and each.kind in kinds)
+
+
+async def _last_words(session: AsyncSession, failure: Failure) -> str:
+    attempts = await store.attempts(session, failure.ref.execution, failure.stage)
+    results = [each.result for each in attempts if each.result is not None]
+    return (results[-1].tail or results[-1].head) if results else failure.error_code
+
+
+def _first_not_done(spec: PipelineSpec, done: frozenset[str]) -> int:
+    return next((at for at, stage in enumerate(spec.order) if stage.name not in done), len(spec.order))
+
+
+def _index(spec: PipelineSpec, stage: str) -> int:
+    return next(at for at, each in enumerate(spec.order) if each.name == stage)
+
+
+def _letter(execution: Execution) -> dict[str, str]:
+    return {"pipeline": execution.pipeline.shown, "execution": execution.id.shown}

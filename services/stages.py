@@ -1,0 +1,290 @@
+"""Run one stage on this worker: intent, effect, receipt; and find out what a lost worker has left."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import SYSTEM
+from domain.base import Value
+from domain.errors import StoppedError, UnavailableError
+from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, Tried
+from domain.identity import SwitchScope
+from domain.pipeline import StageSpec, step_version, used_config
+from domain.refs import StageRef
+from domain.resumption import ResumptionOutcome
+from domain.stage import Effect, Outcome, ProbeAnswer, StageCommand, StageResult, SupervisorHandle
+from domain.versions import ConfigVersion
+from services.guard import Guard
+from services.ledger import Ledger
+from services.ports import Host, StageProcess
+from services.runs import end_resumption
+from services.secrets import Secrets
+from storage import executions as store
+from storage import pipelines, remediations
+from storage.engine import Database, now
+
+_KILL_GRACE = timedelta(seconds=5)
+_PROBES = 3
+_ENDINGS = {
+    Outcome.PASSED: AttemptStatus.PASSED,
+    Outcome.FAILED: AttemptStatus.FAILED,
+    Outcome.RETRY: AttemptStatus.RETRY,
+}
+_TRIED = {Outcome.PASSED: Tried.PASSED, Outcome.FAILED: Tried.FAILED, Outcome.RETRY: Tried.RETRY}
+
+
+class Job(Value):
+    """One attempt with all that its process needs, but for the values of secrets."""
+
+    execution: Execution
+    version: ConfigVersion
+    stage: StageSpec
+    attempt: Attempt
+    command: StageCommand
+
+    @property
+    def scope(self) -> SwitchScope:
+        return SwitchScope(workflow=self.version.spec.pipeline, action="run_stage")
+
+
+class Stages:
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        guard: Guard,
+        secrets: Secrets,
+        process: StageProcess,
+        host: Host,
+        *,
+        lease: timedelta,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._guard = guard
+        self._secrets = secrets
+        self._process = process
+        self._host = host
+        self._lease = lease
+
+    async def run(self, ref: StageRef, *, heartbeat: Callable[[], None]) -> Tried:
+        """One start of the stage: the intent is stored before, the receipt after, and a switch is read just before.
+
+        Raises:
+            LeaseLostError: this worker stood still and the attempt is no longer its own.
+            UnavailableError: nobody knows what happened; ask `settle`.
+        """
+        job = await self._intend(ref, AttemptKind.RUN)
+        secrets = await self._reveal(job, job.stage.secrets)
+        try:
+            result = await self._process.run(
+                job.command, secrets, heartbeat=heartbeat, started=lambda handle: self._started(job, handle)
+            )
+        except StoppedError:
+            await self._end(job, AttemptStatus.REFUSED, None)
+            return Tried.STOPPED
+        await self._end(job, _ENDINGS[result.outcome], result)
+        return _TRIED[result.outcome]
+
+    async def settle(self, ref: StageRef, *, heartbeat: Callable[[], None]) -> Tried:
+        """What the open attempt of a lost worker came to, found out after its process is known to be dead.
+
+        Raises:
+            UnavailableError: its process still lives; ask again.
+        """
+        left = await self._open_attempt(ref)
+        if left is None:
+            return await self._last(ref)
+        local = await self._await_death(left)
+        stage = await self._stage(ref)
+        match stage.effect:
+            case Effect.NONE | Effect.KEYED:
+                return await self._give_up(ref, left, Tried.NOT_DONE)
+            case Effect.PROBE:
+                return await self._ask_probe(ref, left, heartbeat) if local else await self._give_up(ref, left, Tried.UNKNOWN)
+            case Effect.ONCE:
+                never_began = left.status is AttemptStatus.INTENT
+                return await self._give_up(ref, left, Tried.NOT_DONE if never_began else Tried.UNKNOWN)
+
+    async def _intend(self, ref: StageRef, kind: AttemptKind) -> Job:
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get_for_update(session, ref.execution)
+            version = await pipelines.version(session, execution.pipeline, execution.config_version)
+            stage = find_stage(version, ref.stage)
+            attempts = await store.attempts(session, ref.execution)
+            attempt = _next_attempt(ref, execution, version, stage, kind, attempts)
+            job = Job(
+                execution=execution,
+                version=version,
+                stage=stage,
+                attempt=attempt,
+                command=command_of(execution, version, stage, outputs_of(attempts)),
+            )
+            await store.add_attempt(session, attempt)
+            await self._enter(session, job, f"stage.{kind}.intended")
+            return job
+
+    async def _started(self, job: Job, handle: SupervisorHandle) -> None:
+        """Between the intent and the stage's first instruction: the last look at what may stop it."""
+        async with self._database.transaction(job.execution.org) as session:
+            await self._guard.check_may_act(session, job.execution.org, job.scope)
+            await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
+
+    async def _end(self, job: Job, status: AttemptStatus, result: StageResult | None) -> None:
+        async with self._database.transaction(job.execution.org) as session:
+            await store.end_attempt(session, job.attempt, status, result)
+            if status is AttemptStatus.PASSED:
+                await self._report_healed(session, job)
+            await self._enter(session, job, f"stage.{job.attempt.kind}.{status}")
+
+    async def _report_healed(self, session: AsyncSession, job: Job) -> None:
+        resumption = await remediations.open_resumption(session, job.execution.id)
+        if resumption is not None and resumption.until_stage == job.stage.name:
+            await end_resumption(session, job.execution, resumption, ResumptionOutcome.PASSED)
+
+    async def _open_attempt(self, ref: StageRef) -> Attempt | None:
+        async with self._database.transaction(ref.org) as session:
+            return next((each for each in await store.attempts(session, ref.execution, ref.stage) if each.status.is_open), None)
+
+    async def _last(self, ref: StageRef) -> Tried:
+        async with self._database.transaction(ref.org) as session:
+            attempts = [a for a in await store.attempts(session, ref.execution, ref.stage) if a.kind is not AttemptKind.DRY_RUN]
+        match attempts[-1].status if attempts else None:
+            case AttemptStatus.PASSED:
+                return Tried.PASSED
+            case AttemptStatus.FAILED:
+                return Tried.FAILED
+            case AttemptStatus.RETRY:
+                return Tried.RETRY
+            case AttemptStatus.REFUSED:
+                return Tried.STOPPED
+            case _:
+                return Tried.NOT_DONE
+
+    async def _await_death(self, left: Attempt) -> bool:
+        """Whether the lost process ran on this host; it is dead when this returns.
+
+        Raises:
+            UnavailableError: it may still live.
+        """
+        if left.supervisor is None:
+            return True
+        if left.supervisor.host == self._host.name():
+            if not await self._host.wait_until_dead(left.supervisor, self._lease + _KILL_GRACE):
+                raise UnavailableError("the lost worker's stage still runs on this host; asking again")
+            return True
+        async with self._database.transaction(left.org) as session:
+            over = left.lease_until is None or left.lease_until + self._lease + _KILL_GRACE <= await now(session)
+        if not over:
+            raise UnavailableError("the lost worker's lease on another host is not over; asking again")
+        return False
+
+    async def _stage(self, ref: StageRef) -> StageSpec:
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get(session, ref.execution)
+            version = await pipelines.version(session, execution.pipeline, execution.config_version)
+        return find_stage(version, ref.stage)
+
+    async def _give_up(self, ref: StageRef, left: Attempt, tried: Tried) -> Tried:
+        async with self._database.transaction(ref.org) as session:
+            await store.end_attempt(session, left, AttemptStatus.LOST, None)
+            await self._ledger.append(
+                session,
+                ref.org,
+                "stage.lost",
+                actor=SYSTEM,
+                resource_type="execution",
+                resource_id=ref.execution.shown,
+                after={"stage": ref.stage, "attempt": left.number, "then": tried},
+            )
+        return tried
+
+    async def _ask_probe(self, ref: StageRef, left: Attempt, heartbeat: Callable[[], None]) -> Tried:
+        await self._give_up(ref, left, Tried.UNKNOWN)
+        for _ in range(_PROBES):
+            job = await self._intend(ref, AttemptKind.PROBE)
+            secrets = await self._reveal(job, job.stage.secrets)
+            probed = await self._process.probe(
+                job.command, secrets, heartbeat=heartbeat, started=lambda handle, job=job: self._started(job, handle)
+            )
+            match probed.answer:
+                case ProbeAnswer.DONE:
+                    await self._end(job, AttemptStatus.PASSED, probed.attempt)
+                    return Tried.PASSED
+                case ProbeAnswer.NOT_DONE:
+                    await self._end(job, AttemptStatus.FAILED, probed.attempt)
+                    return Tried.NOT_DONE
+                case ProbeAnswer.UNKNOWN:
+                    await self._end(job, AttemptStatus.FAILED, probed.attempt)
+        return Tried.UNKNOWN
+
+    async def _reveal(self, job: Job, names: tuple[str, ...]) -> Mapping[str, str]:
+        if not names:
+            return {}
+        why = f"stage {job.attempt.step_key}"
+        environment = job.version.spec.environment
+        return await self._secrets.reveal_for_runner(job.execution.org, environment, names, actor=SYSTEM, why=why)
+
+    async def _enter(self, session: AsyncSession, job: Job, action: str) -> None:
+        await self._ledger.append(
+            session,
+            job.execution.org,
+            action,
+            actor=SYSTEM,
+            resource_type="execution",
+            resource_id=job.execution.id.shown,
+            after={"stage": job.stage.name, "attempt": job.attempt.number, "key": job.attempt.step_key},
+            incident=job.execution.incident,
+        )
+
+
+def find_stage(version: ConfigVersion, name: str) -> StageSpec:
+    return next(stage for stage in version.spec.stages if stage.name == name)
+
+
+def outputs_of(attempts: list[Attempt]) -> dict[str, str]:
+    """The stored outputs of each stage's latest good attempt."""
+    good = (a for a in attempts if a.status is AttemptStatus.PASSED and a.kind is not AttemptKind.DRY_RUN)
+    return {each.stage: each.result.outputs for each in good if each.result is not None and each.result.outputs}
+
+
+def command_of(
+    execution: Execution, version: ConfigVersion, stage: StageSpec, outputs: Mapping[str, str], *, dry_run: bool = False
+) -> StageCommand:
+    """The stage's process under `version`, fed with `outputs` of the stages it needs."""
+    return StageCommand(
+        execution=execution.id,
+        stage=stage.name,
+        argv=stage.run,
+        probe=stage.probe,
+        effect=stage.effect,
+        timeout=stage.timeout,
+        step_key=f"{execution.id}/{stage.name}",
+        step_version=step_version(stage, version.spec.config),
+        config=used_config(stage, version.spec.config),
+        inputs={need: outputs[need] for need in stage.needs},
+        code=version.code,
+        secrets=stage.secrets_dry_run if dry_run else stage.secrets,
+        dry_run=dry_run,
+        memory=stage.resources.memory,
+        traceparent=f"00-{execution.trace_id}-{execution.id.int & (2**64 - 1) or 1:016x}-01" if execution.trace_id else None,
+    )
+
+
+def _next_attempt(
+    ref: StageRef, execution: Execution, version: ConfigVersion, stage: StageSpec, kind: AttemptKind, attempts: list[Attempt]
+) -> Attempt:
+    return Attempt(
+        org=ref.org,
+        execution=ref.execution,
+        stage=ref.stage,
+        number=sum(1 for each in attempts if each.stage == ref.stage) + 1,
+        kind=kind,
+        status=AttemptStatus.INTENT,
+        config_version=execution.config_version,
+        step_key=f"{ref.execution}/{ref.stage}",
+        step_version=step_version(stage, version.spec.config),
+        claim=uuid4(),
+    )

@@ -1,0 +1,139 @@
+"""The one transaction: everything in it belongs to one org and commits together.
+
+Four database roles, each with the tables it may touch:
+
+| role            | used by                          | tables                                                   |
+|-----------------|----------------------------------|----------------------------------------------------------|
+| suture_app      | `transaction(org)`               | every table, the org's own rows only                     |
+| suture_relay    | `Outbox` in `storage.outbox`     | outbox, every org                                        |
+| suture_upkeep   | `Upkeep` in `storage.upkeep`     | outbox, idempotency_keys: removes what has served        |
+| suture_platform | `provision.py`, `suture platform`| orgs, environments, platform_*                           |
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Column, DateTime, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlmodel import select
+
+from domain.base import Instant, OrgId
+from domain.errors import UnavailableError
+
+T = TypeVar("T")
+
+_RETRYABLE = frozenset({"40001", "40P01"})
+_UNAVAILABLE = ("08", "53", "57")  # connection, insufficient resources, operator intervention
+_ATTEMPTS = 5
+
+CHECKOUT = timedelta(seconds=1.5)
+STATEMENT = timedelta(seconds=15)
+
+
+def open_engine(url: str, *, size: int = 8, name: str = "suture") -> AsyncEngine:
+    """A bounded pool on `url`; every statement has a time limit, and a dead connection is noticed before it is used."""
+    return create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=CHECKOUT.total_seconds(),
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": 3,
+            "server_settings": {
+                "application_name": name,
+                "statement_timeout": str(int(STATEMENT.total_seconds() * 1000)),
+                "idle_in_transaction_session_timeout": "60000",
+                "timezone": "UTC",
+            },
+        },
+    )
+
+
+class Database:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def transaction(self, org: OrgId) -> AsyncIterator[AsyncSession]:
+        """Commit on the way out, roll back on any error; row-level security sees only `org`.
+
+        Raises:
+            UnavailableError: the database cannot be reached or has no room.
+        """
+        with _translated():
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                await session.execute(text("select set_config('app.org', :org, true)"), {"org": str(UUID(int=org.int))})
+                yield session
+
+    async def retrying(self, org: OrgId, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run `work` in a transaction, again (with jitter) when the database says that two of them collided."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                async with self.transaction(org) as session:
+                    return await work(session)
+            except DBAPIError as error:
+                if sqlstate(error) not in _RETRYABLE or attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311
+        raise AssertionError("unreachable")
+
+    async def ping(self) -> None:
+        """Raises UnavailableError when the database does not answer."""
+        with _translated():
+            async with self._engine.connect() as connection:
+                await connection.execute(text("select 1"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+class _translated:  # noqa: N801
+    """Turns what a lost or full database raises into one word that callers know."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, PoolTimeoutError | OSError | TimeoutError):
+            raise UnavailableError("the database has no free connection or cannot be reached; try again") from error
+        if isinstance(error, InterfaceError | OperationalError) or (isinstance(error, DBAPIError) and _is_down(error)):
+            raise UnavailableError("the database is not available; try again") from error
+
+
+def sqlstate(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or "")
+
+
+def _is_down(error: DBAPIError) -> bool:
+    return error.connection_invalidated or sqlstate(error).startswith(_UNAVAILABLE)
+
+
+async def now(session: AsyncSession) -> Instant:
+    """The database's clock: the only one that decides what has expired."""
+    clock: Instant = (await session.scalars(select(func.suture.now()))).one()
+    return clock
+
+
+async def new_id(session: AsyncSession) -> UUID:
+    """A UUIDv7 made by the database."""
+    fresh: UUID = (await session.scalars(select(func.uuidv7()))).one()
+    return fresh
+
+
+def moment(*, nullable: bool = False) -> Any:
+    """A timestamp column that the database fills by its own clock unless it may be empty."""
+    if nullable:
+        return Column(DateTime(timezone=True), nullable=True)
+    return Column(DateTime(timezone=True), nullable=False, server_default=func.suture.now())
+
+
+def document(*, nullable: bool = False) -> Any:
+    return Column(JSONB(none_as_null=True), nullable=nullable)

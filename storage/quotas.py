@@ -1,0 +1,57 @@
+"""How much an org may use per minute, and has used, as rows."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import case, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col, select
+
+from domain.base import Instant, OrgId
+from domain.identity import Quota
+from storage.engine import moment
+
+
+class QuotaRow(SQLModel, table=True):
+    __tablename__ = "quotas"
+    org_id: UUID = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    per_minute: int
+    updated_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+class QuotaUsageRow(SQLModel, table=True):
+    __tablename__ = "quota_usage"
+    org_id: UUID = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    minute: datetime = Field(sa_column=moment())
+    used: int
+
+
+async def get(session: AsyncSession, name: str) -> Quota | None:
+    row = await session.scalar(select(QuotaRow).where(QuotaRow.name == name))
+    return None if row is None else Quota(name=row.name, per_minute=row.per_minute)
+
+
+async def find(session: AsyncSession, *, limit: int = 200) -> list[Quota]:
+    rows = await session.scalars(select(QuotaRow).order_by(QuotaRow.name).limit(limit))
+    return [Quota(name=row.name, per_minute=row.per_minute) for row in rows]
+
+
+async def put(session: AsyncSession, org: OrgId, quota: Quota) -> None:
+    statement = insert(QuotaRow).values(quota.model_dump() | {"org_id": org})
+    changed = {"per_minute": quota.per_minute, "updated_at": func.suture.now()}
+    await session.execute(statement.on_conflict_do_update(index_elements=["org_id", "name"], set_=changed))
+
+
+async def spend(session: AsyncSession, org: OrgId, name: str, amount: int) -> tuple[int, Instant]:
+    """What was used in the minute of the database's clock, this amount included, and when that minute began."""
+    minute = func.date_trunc("minute", func.suture.now())
+    statement = insert(QuotaUsageRow).values(org_id=org, name=name, minute=minute, used=amount)
+    fresh, used = statement.excluded, col(QuotaUsageRow.used)
+    total = case((col(QuotaUsageRow.minute) >= fresh.minute, used + fresh.used), else_=fresh.used)
+    latest = func.greatest(col(QuotaUsageRow.minute), fresh.minute)
+    statement = statement.on_conflict_do_update(index_elements=["org_id", "name"], set_={"minute": latest, "used": total})
+    spent, began = (await session.execute(statement.returning(used, col(QuotaUsageRow.minute)))).one()
+    return spent, began

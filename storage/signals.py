@@ -1,0 +1,106 @@
+"""Signals, appended and never changed, and the keys by which a repeated one is known."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col, select
+
+from domain.base import IncidentId, OrgId, SignalId, WorkflowId
+from domain.errors import NotFoundError
+from domain.signal import Signal, SignalKind
+from storage.engine import document, moment
+
+
+class SignalRow(SQLModel, table=True):
+    __tablename__ = "signals"
+    org_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    received_at: datetime | None = Field(default=None, sa_column=moment())
+    ts: datetime = Field(sa_column=moment())
+    source: str
+    kind: str
+    event_type: str | None = None
+    key: str = ""
+    value: float | None = None
+    text: str | None = None
+    service: str | None = None
+    environment: str | None = None
+    severity: str | None = None
+    workflow_id: UUID | None = None
+    incident_id: UUID | None = None
+    idempotency_key: str | None = None
+    correlation_id: str | None = None
+    trace_id: str | None = None
+    labels: dict[str, Any] = Field(sa_column=document())
+    payload: dict[str, Any] = Field(sa_column=document())
+    meta: dict[str, Any] = Field(default_factory=dict, sa_column=document())
+
+
+class SignalKeyRow(SQLModel, table=True):
+    __tablename__ = "signal_keys"
+    org_id: UUID = Field(primary_key=True)
+    idempotency_key: str = Field(primary_key=True)
+    signal_id: UUID
+    created_at: datetime | None = Field(default=None, sa_column=moment())
+
+
+async def claim_key(session: AsyncSession, org: OrgId, key: str, signal: SignalId) -> SignalId:
+    """The signal that holds `key`: this one if it is the first, else the one that was."""
+    statement = insert(SignalKeyRow).values(org_id=org, idempotency_key=key, signal_id=signal).on_conflict_do_nothing()
+    await session.execute(statement)
+    holder = (await session.scalars(select(SignalKeyRow.signal_id).where(SignalKeyRow.idempotency_key == key))).one()
+    return SignalId.of(holder)
+
+
+async def add(session: AsyncSession, org: OrgId, signal: Signal) -> None:
+    values = signal.model_dump(exclude={"received_at"}) | {"kind": str(signal.kind), "org_id": org}
+    await session.execute(insert(SignalRow).values(**values))
+
+
+async def get(session: AsyncSession, signal: SignalId) -> Signal:
+    """Raises NotFoundError: no such signal in the caller's org."""
+    row = await session.scalar(select(SignalRow).where(SignalRow.id == signal))
+    if row is None:
+        raise NotFoundError(f"no event {signal.shown}")
+    return _to_value(row)
+
+
+async def page(
+    session: AsyncSession, *, workflow: WorkflowId | None, incident: IncidentId | None, after: UUID | None, limit: int
+) -> list[Signal]:
+    """Signals, the newest first."""
+    statement = select(SignalRow).order_by(col(SignalRow.id).desc()).limit(limit)
+    if workflow is not None:
+        statement = statement.where(SignalRow.workflow_id == workflow)
+    if incident is not None:
+        statement = statement.where(SignalRow.incident_id == incident)
+    if after is not None:
+        statement = statement.where(col(SignalRow.id) < after)
+    return [_to_value(row) for row in await session.scalars(statement)]
+
+
+def _to_value(row: SignalRow) -> Signal:
+    return Signal(
+        id=SignalId.of(row.id),
+        source=row.source,
+        kind=SignalKind(row.kind),
+        ts=row.ts,
+        event_type=row.event_type,
+        key=row.key,
+        value=row.value,
+        text=row.text,
+        service=row.service,
+        environment=row.environment,
+        severity=row.severity,
+        workflow_id=WorkflowId.of(row.workflow_id) if row.workflow_id else None,
+        incident_id=IncidentId.of(row.incident_id) if row.incident_id else None,
+        idempotency_key=row.idempotency_key,
+        correlation_id=row.correlation_id,
+        trace_id=row.trace_id,
+        labels=row.labels,
+        payload=row.payload,
+        received_at=row.received_at,
+    )

@@ -1,0 +1,129 @@
+"""One request with a key is served; operations and decisions are found again."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from domain.base import DecisionId, IncidentId, OperationId
+from domain.decision import DecisionRecord, DecisionType
+from domain.errors import NotFoundError
+from domain.idempotency import Answer, Fresh, KeyScope, Mismatch, Replay, Running
+from domain.operation import OperationStatus
+from services.decisions import Decisions
+from services.idempotency import IdempotencyKeys
+from services.operations import Operations
+from storage.engine import new_id
+
+ANSWER = Answer(status=201, headers=(("location", "/api/v1/pipelines/1"),), body='{"name": "é"}')
+DIGEST, OTHER = "a" * 64, "b" * 64
+
+
+@pytest.fixture
+def keys(database):
+    return IdempotencyKeys(database)
+
+
+@pytest.fixture
+def scope(tenant):
+    return KeyScope(org=tenant.org, principal=tenant.admin.id, route="POST /pipelines", key="k1")
+
+
+async def test_of_many_at_once_one_is_served(keys, scope):
+    """The others are told that it runs."""
+    begun = await asyncio.gather(*(keys.begin(scope, DIGEST) for _ in range(10)))
+    assert sorted(type(each).__name__ for each in begun) == ["Fresh"] + ["Running"] * 9
+
+
+async def test_a_repeat_gets_the_stored_answer(keys, scope):
+    """Byte for byte; the same key with another request is refused."""
+    await keys.begin(scope, DIGEST)
+    await keys.finish(scope, ANSWER)
+    await keys.finish(scope, ANSWER.model_copy(update={"status": 200}))
+    assert await keys.begin(scope, DIGEST) == Replay(answer=ANSWER)
+    assert await keys.begin(scope, OTHER) == Mismatch()
+
+
+async def test_a_key_counts_in_its_scope(keys, scope, found_org):
+    """Another org, principal or route has keys of its own."""
+    other = await found_org()
+    await keys.begin(scope, DIGEST)
+    elsewhere = [
+        scope.model_copy(update={"route": "POST /runs"}),
+        scope.model_copy(update={"org": other.org, "principal": other.admin.id}),
+    ]
+    assert [await keys.begin(each, OTHER) for each in elsewhere] == [Fresh(), Fresh()]
+
+
+async def test_an_abandoned_key_is_free(keys, scope):
+    """An answered one is not given back."""
+    await keys.begin(scope, DIGEST)
+    await keys.abandon(scope)
+    assert await keys.begin(scope, OTHER) == Fresh()
+    await keys.finish(scope, ANSWER)
+    await keys.abandon(scope)
+    assert await keys.begin(scope, OTHER) == Replay(answer=ANSWER)
+
+
+async def test_a_crashed_server_keeps_a_key_for_a_minute(keys, scope, shift):
+    """Then the same request is served again, and another one with the key is still refused."""
+    await keys.begin(scope, DIGEST)
+    await shift(scope.org, timedelta(seconds=50))
+    assert await keys.begin(scope, DIGEST) == Running()
+    await shift(scope.org, timedelta(seconds=15))
+    assert await keys.begin(scope, OTHER) == Mismatch()
+    assert await asyncio.gather(keys.begin(scope, DIGEST), keys.begin(scope, DIGEST)) in (
+        [Fresh(), Running()],
+        [Running(), Fresh()],
+    )
+
+
+async def test_keys_are_forgotten_after_a_day(keys, scope, shift):
+    """By the database's clock."""
+    await keys.begin(scope, DIGEST)
+    await keys.finish(scope, ANSWER)
+    await shift(scope.org, timedelta(hours=23, minutes=59))
+    assert await keys.begin(scope, OTHER) == Mismatch()
+    await shift(scope.org, timedelta(minutes=2))
+    assert await keys.begin(scope, OTHER) == Fresh()
+
+
+async def test_an_operation_ends_once(database, org):
+    """It runs until its first end, which stays."""
+    operations, operation = Operations(database), OperationId(int=5)
+    async with database.transaction(org) as session:
+        made = await operations.create(session, org, operation, kind="run", resource_type="execution", resource_id="exe_1")
+        assert made.status is OperationStatus.RUNNING
+        for status in (OperationStatus.FAILED, OperationStatus.SUCCEEDED):
+            assert (await operations.finish(session, operation, status)).status is OperationStatus.FAILED
+    assert (await operations.get(org, operation)).status is OperationStatus.FAILED
+    with pytest.raises(NotFoundError):
+        await operations.get(org, OperationId(int=6))
+
+
+async def test_decisions_are_found_as_recorded(database, org):
+    """Each is listed once, the newest first, and reads as it was written."""
+    decisions = Decisions(database)
+    ids = []
+    for number in range(5):
+        async with database.transaction(org) as session:
+            record = DecisionRecord(
+                id=DecisionId.of(await new_id(session)),
+                incident=IncidentId(int=1 + number % 2),
+                type=DecisionType.DIAGNOSIS,
+                model="heuristic-1",
+                inputs_hash=DIGEST,
+                confidence=0.5 + number / 10,
+                threshold=0.7,
+                decision="configuration drift",
+                reason_codes=("D1", "D2"),
+                explanation="the column was renamed",
+                details={"n": number},
+            )
+            ids.append(await decisions.record(session, org, record))
+    first = await decisions.page(org, limit=3)
+    rest = await decisions.page(org, before=(first[-1].created_at, first[-1].id), limit=3)
+    assert [each.id for each in (*first, *rest)] == ids[::-1]
+    found = await decisions.get(org, ids[-1])
+    assert found.model_copy(update={"created_at": None}) == record
+    assert len(await decisions.page(org, incident=IncidentId(int=1))) == 3

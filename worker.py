@@ -1,0 +1,81 @@
+"""Open one engine worker per task queue and run until told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+import bootstrap
+import settings
+from workflows.registry import WORKFLOWS
+
+_DRAIN = timedelta(seconds=10)
+_SLOTS = 50
+
+log = logging.getLogger("suture.worker")
+
+
+def open_worker(client: Client, queue: str, activities: Sequence[object], chosen: settings.Settings) -> Worker:
+    """One pool: the workflows and activities of `queue`, bounded in slots, drained before it ends."""
+    workflows = WORKFLOWS.get(queue, ())
+    methods = [method for each in activities for method in _methods(each)]
+    limits: dict[str, Any] = {"max_cached_workflows": chosen.workflow_cache} if workflows else {}
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=workflows,
+        activities=methods,
+        max_concurrent_activities=_SLOTS if methods else None,
+        graceful_shutdown_timeout=_DRAIN,
+        max_heartbeat_throttle_interval=chosen.lease / 4,
+        default_heartbeat_throttle_interval=chosen.lease / 4,
+        **limits,
+    )
+
+
+async def run(chosen: settings.Settings) -> None:
+    """Serve the queues of the settings until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(bootstrap.worker_parts(chosen))
+        for queue in chosen.queues:
+            await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
+        relay = asyncio.create_task(parts.relay.run()) if parts.relay else None
+        log.info("serving", extra={"queues": list(chosen.queues)})
+        await _until(stop, relay)
+
+
+async def _until(stop: asyncio.Event, relay: asyncio.Task[None] | None) -> None:
+    """Wait for the word to stop; a relay that dies ends the process, so that its supervisor sees it."""
+    told = asyncio.create_task(stop.wait())
+    waiting: set[asyncio.Task[Any]] = {told} | ({relay} if relay else set())
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if relay in done:
+            relay.result()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _methods(activities: object) -> list[Any]:
+    found = (getattr(activities, name) for name in dir(activities) if not name.startswith("_"))
+    return [each for each in found if hasattr(each, "__temporal_activity_definition")]
+
+
+def main() -> None:
+    asyncio.run(run(settings.load()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""What the engine's Web UI shows of a workflow: a sentence, and the attributes people filter by."""
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+STAGE = SearchAttributeKey.for_keyword("Stage")
+OUTCOME = SearchAttributeKey.for_keyword("Outcome")
+PLAN_ID = SearchAttributeKey.for_keyword("PlanId")
+ORG_ID = SearchAttributeKey.for_keyword("OrgId")
+SERVICE = SearchAttributeKey.for_keyword("Service")
+ENVIRONMENT = SearchAttributeKey.for_keyword("Environment")
+NEEDS_HUMAN = SearchAttributeKey.for_bool("NeedsHuman")
+APPROVAL_DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
+
+KEYS = (STAGE, OUTCOME, PLAN_ID, ORG_ID, SERVICE, ENVIRONMENT, NEEDS_HUMAN, APPROVAL_DEADLINE)
+
+
+def show(sentence: str) -> None:
+    """The one line that says where the workflow stands; nothing personal, nothing from a log."""
+    workflow.set_current_details(sentence)
+
+
+def enter(stage: str, sentence: str, *, needs_human: bool = False) -> None:
+    """As `show`, at the beginning of a stage."""
+    show(sentence)
+    workflow.upsert_search_attributes([STAGE.value_set(stage), NEEDS_HUMAN.value_set(needs_human)])

@@ -1,0 +1,104 @@
+"""The story of an incident: diagnose, plan, preflight, ask, execute, verify, close."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.governance import Governance
+    from activities.inference import Inference
+    from domain.base import IncidentId
+    from domain.incident import Incident, Status
+    from domain.plan import PlanState
+    from domain.refs import IncidentEnd, IncidentRef, PlanRef, PlanWish
+    from workflows import details, options
+    from workflows.carrying import Carrying
+
+_PLANS = 4
+
+
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class IncidentWorkflow(Carrying):
+    @workflow.init
+    def __init__(self, ref: IncidentRef) -> None:
+        super().__init__(ref.org)
+        self._ref = ref
+        self._next = ref.id
+
+    @workflow.run
+    async def run(self, ref: IncidentRef) -> Status:
+        status = await self._story(ref)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._next != ref.id:
+            workflow.continue_as_new(IncidentRef(org=ref.org, id=self._next))
+        return status
+
+    @workflow.signal
+    def event(self, incident: IncidentId) -> None:
+        """One more event; it may belong to the next incident of this signature, whose story follows this one."""
+        self._next = incident
+        self._stirred += 1
+
+    async def _story(self, ref: IncidentRef) -> Status:
+        incident = await workflow.execute_activity_method(
+            Governance.look_at_incident, ref, task_queue=Governance.queue, **options.RECORD
+        )
+        if incident.ended_at is not None:
+            return incident.status
+        self._introduce(incident)
+        plan: PlanState | None = None
+        try:
+            await self._diagnose(ref)
+            status = Status.PLANNING
+            for _ in range(_PLANS):
+                plan = await self._plan(ref, supersedes=plan)
+                status = await self.carry(plan) if plan else Status.NEEDS_HUMAN
+                if status is not Status.PLANNING:
+                    break
+            return await self._close(ref, Status.NEEDS_HUMAN if status is Status.PLANNING else status)
+        except BaseException as error:
+            if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
+                raise
+            await self._abandon(ref, plan)
+            if is_cancelled_exception(error):
+                raise
+            return Status.NEEDS_HUMAN
+
+    def _introduce(self, incident: Incident) -> None:
+        workflow.upsert_search_attributes(
+            [
+                details.ORG_ID.value_set(str(incident.org)),
+                details.SERVICE.value_set(incident.service),
+                details.ENVIRONMENT.value_set(incident.environment),
+            ]
+        )
+
+    async def _diagnose(self, ref: IncidentRef) -> None:
+        details.enter("diagnosis", "finding out why")
+        cause = await workflow.execute_activity_method(
+            Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER
+        )
+        details.show(cause or "no cause found")
+
+    async def _plan(self, ref: IncidentRef, *, supersedes: PlanState | None) -> PlanState | None:
+        details.enter("planning", "choosing the safest fix")
+        wish = PlanWish(
+            incident=ref, carrier=workflow.info().workflow_id, supersedes=supersedes.plan.id if supersedes else None
+        )
+        return await workflow.execute_activity_method(
+            Governance.plan_fix, wish, task_queue=Governance.queue, **options.POLICY
+        )
+
+    async def _close(self, ref: IncidentRef, status: Status) -> Status:
+        details.enter(status, f"ended: **{status}**", needs_human=status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK})
+        workflow.upsert_search_attributes([details.OUTCOME.value_set(status)])
+        await workflow.execute_activity_method(
+            Governance.close_incident, IncidentEnd(incident=ref, status=status), task_queue=Governance.queue, **options.RECORD
+        )
+        return status
+
+    async def _abandon(self, ref: IncidentRef, plan: PlanState | None) -> None:
+        """The story was cut off: nobody decides any more, and a person has to look."""
+        if plan is not None:
+            await self._withdraw(PlanRef(org=ref.org, id=plan.plan.id))
+        await self._close(ref, Status.NEEDS_HUMAN)

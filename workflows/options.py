@@ -1,0 +1,55 @@
+"""How long each class of activity may take, and how it is retried."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+_STEADY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
+_ONCE = RetryPolicy(maximum_attempts=1)
+PICKED_UP_WITHIN = timedelta(seconds=60)
+OVERHEAD = timedelta(seconds=60)
+
+RECORD: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=20), "retry_policy": _STEADY}
+"""Reads and writes of our own records: they may be repeated, so they are, until they succeed."""
+
+POLICY: dict[str, Any] = RECORD | {"schedule_to_close_timeout": timedelta(hours=24)}
+"""Asks policy: unreachable means ask again; whoever waits that long in vain is blocked."""
+
+INFER: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=20),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+}
+
+MUTATE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "schedule_to_start_timeout": PICKED_UP_WITHIN,
+    "retry_policy": _ONCE,
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+"""One try at an effect: what comes of a lost one is found out, never assumed."""
+
+REHEARSE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=30),
+    "heartbeat_timeout": timedelta(seconds=60),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+}
+
+
+def stage(*, timeout: timedelta, lease: timedelta) -> dict[str, Any]:
+    """One try at a stage: lost when its worker is silent for one lease."""
+    return MUTATE | {
+        "start_to_close_timeout": timeout + OVERHEAD,
+        "schedule_to_start_timeout": timedelta(hours=1),
+        "heartbeat_timeout": lease,
+    }
+
+
+def settle(*, timeout: timedelta, lease: timedelta) -> dict[str, Any]:
+    """Find out what a lost worker left; asked again until its process is known to be dead."""
+    return {
+        "start_to_close_timeout": 3 * timeout + lease + OVERHEAD,
+        "heartbeat_timeout": 4 * lease + OVERHEAD,
+        "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
+    }

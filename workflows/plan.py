@@ -1,0 +1,32 @@
+"""Carry one plan that a person asked for."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+with workflow.unsafe.imports_passed_through():
+    from activities.governance import Governance
+    from domain.incident import Status
+    from domain.refs import IncidentEnd, IncidentRef, PlanRef
+    from workflows import options
+    from workflows.carrying import Carrying
+
+
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class PlanWorkflow(Carrying):
+    @workflow.init
+    def __init__(self, ref: PlanRef) -> None:
+        super().__init__(ref.org)
+
+    @workflow.run
+    async def run(self, ref: PlanRef) -> Status:
+        state = await workflow.execute_activity_method(
+            Governance.look_at_plan, ref, task_queue=Governance.queue, **options.RECORD
+        )
+        status = await self.carry(state)
+        if status is Status.VERIFIED:
+            end = IncidentEnd(incident=IncidentRef(org=ref.org, id=state.plan.incident), status=status)
+            await workflow.execute_activity_method(
+                Governance.close_incident, end, task_queue=Governance.queue, **options.RECORD
+            )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return status

@@ -1,0 +1,45 @@
+"""Replay failed work: carry the one-step plan that was made for it, and record what came of it."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+with workflow.unsafe.imports_passed_through():
+    from activities.governance import Governance
+    from domain.incident import Status
+    from domain.recovery import RecoveryFinished, RecoveryOutcome
+    from domain.refs import RecoveryRef
+    from workflows import options
+    from workflows.carrying import Carrying
+
+
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+class RecoveryWorkflow(Carrying):
+    @workflow.init
+    def __init__(self, ref: RecoveryRef) -> None:
+        super().__init__(ref.org)
+
+    @workflow.run
+    async def run(self, ref: RecoveryRef) -> RecoveryOutcome:
+        plan = await workflow.execute_activity_method(
+            Governance.plan_recovery, ref, task_queue=Governance.queue, **options.RECORD
+        )
+        state = await workflow.execute_activity_method(
+            Governance.look_at_plan, plan, task_queue=Governance.queue, **options.RECORD
+        )
+        outcome = _outcome(await self.carry(state))
+        await workflow.execute_activity_method(
+            Governance.finish_recovery,
+            RecoveryFinished(recovery=ref, outcome=outcome),
+            task_queue=Governance.queue,
+            **options.RECORD,
+        )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return outcome
+
+
+def _outcome(status: Status) -> RecoveryOutcome:
+    if status is Status.VERIFIED:
+        return RecoveryOutcome.RECOVERED
+    if status is Status.ROLLED_BACK:
+        return RecoveryOutcome.FAILED_AGAIN
+    return RecoveryOutcome.UNKNOWN if status is Status.NEEDS_HUMAN else RecoveryOutcome.REFUSED

@@ -1,0 +1,30 @@
+"""Which workflows run on which queue, and the one plugin that client, worker and replayer share."""
+
+from temporalio.converter import DataConverter
+from temporalio.plugin import SimplePlugin
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from workflows.incident import IncidentWorkflow
+from workflows.pipeline import PipelineWorkflow
+from workflows.plan import PlanWorkflow
+from workflows.recovery import RecoveryWorkflow
+from workflows.remediation import RemediationWorkflow
+
+WORKFLOWS: dict[str, tuple[type, ...]] = {
+    "scheduler": (PipelineWorkflow,),
+    "orchestrator": (IncidentWorkflow, PlanWorkflow, RemediationWorkflow),
+    "replay": (RecoveryWorkflow,),
+}
+"""The queue of each workflow; activities name their own."""
+
+PASSED_THROUGH = ("activities", "domain", "pydantic", "pydantic_core", "rfc8785", "annotated_types")
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    """The sandbox of worker, replayer and tests: our pure words pass through, everything else is loaded anew."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
+def plugin(converter: DataConverter) -> SimplePlugin:
+    """What must be alike wherever a history is written or read."""
+    return SimplePlugin("suture", data_converter=converter, workflow_runner=sandbox())

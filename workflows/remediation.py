@@ -1,0 +1,144 @@
+"""Execute one granted plan: prepare, each step once, verify, and undo in reverse when it made things worse."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.acting import Acting
+    from activities.execution import Execution
+    from domain.outcome import (
+        Begun,
+        RemediationEnd,
+        RemediationOutcome,
+        StepOutcome,
+        StepRef,
+        VerdictOutcome,
+        VerifyLook,
+    )
+    from domain.plan import Direction
+    from domain.refs import PlanRef
+    from workflows import details, options
+
+_TRIES = 3
+_PAUSE = timedelta(seconds=1)
+
+
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+class RemediationWorkflow:
+    @workflow.init
+    def __init__(self, ref: PlanRef) -> None:
+        self._ref = ref
+        self._woken = 0
+        self._begun: list[int] = []
+
+    @workflow.run
+    async def run(self, ref: PlanRef) -> RemediationOutcome:
+        begun = await workflow.execute_activity_method(
+            Acting.begin_remediation, ref, task_queue=Acting.queue, **options.POLICY
+        )
+        if begun.outcome is not None:
+            return await self._end(begun.outcome)
+        try:
+            outcome = await self._act(begun)
+        except BaseException as error:
+            if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
+                raise
+            await self._end(await self._undo(begun))
+            raise
+        return await self._end(outcome)
+
+    @workflow.signal
+    def wake(self) -> None:
+        """A resumed stage has ended, or a switch has been engaged; the database says which."""
+        self._woken += 1
+
+    async def _act(self, begun: Begun) -> RemediationOutcome:
+        details.enter("execution", "preparing targets")
+        await self._prepare(begun)
+        for index in begun.steps:
+            self._begun.append(index)
+            details.show(f"step {index}")
+            match await self._step(begun, index, Direction.DO):
+                case StepOutcome.DONE | StepOutcome.NOTHING:
+                    continue
+                case StepOutcome.STOPPED:
+                    return RemediationOutcome.STOPPED
+                case StepOutcome.STALE:
+                    return await self._undo(begun) if index else RemediationOutcome.STALE
+                case StepOutcome.FAILED:
+                    return await self._undo(begun)
+                case StepOutcome.UNKNOWN:
+                    return RemediationOutcome.UNDO_FAILED
+        return await self._verify(begun)
+
+    async def _verify(self, begun: Begun) -> RemediationOutcome:
+        details.enter("verify", "waiting for the evidence")
+        deadline = workflow.now() + begun.verify_within
+        while True:
+            seen = self._woken
+            if await workflow.execute_activity_method(Acting.is_stopped, self._ref, task_queue=Acting.queue, **options.RECORD):
+                return RemediationOutcome.STOPPED
+            look = VerifyLook(plan=self._ref, is_last=workflow.now() >= deadline)
+            verdict = await workflow.execute_activity_method(Acting.verify, look, task_queue=Acting.queue, **options.RECORD)
+            match verdict:
+                case VerdictOutcome.PASS:
+                    return RemediationOutcome.VERIFIED
+                case VerdictOutcome.FAIL:
+                    return await self._undo(begun)
+                case VerdictOutcome.INCONCLUSIVE:
+                    return RemediationOutcome.INCONCLUSIVE
+                case None:
+                    await self._wait(seen, deadline - workflow.now())
+
+    async def _undo(self, begun: Begun) -> RemediationOutcome:
+        """Put back what was begun, the last step first; the first undo that does not succeed stops it."""
+        details.enter("undo", "putting everything back")
+        for index in reversed(self._begun):
+            match await self._step(begun, index, Direction.UNDO):
+                case StepOutcome.DONE | StepOutcome.NOTHING:
+                    continue
+                case StepOutcome.STOPPED:
+                    return RemediationOutcome.STOPPED
+                case StepOutcome.STALE | StepOutcome.FAILED | StepOutcome.UNKNOWN:
+                    return RemediationOutcome.UNDO_FAILED
+        return RemediationOutcome.ROLLED_BACK
+
+    async def _step(self, begun: Begun, index: int, direction: Direction) -> StepOutcome:
+        """One step once: a try whose worker was lost is asked about by the next one."""
+        ref = StepRef(plan=self._ref, step=index, direction=direction)
+        for _ in range(_TRIES):
+            try:
+                return await workflow.execute_activity_method(
+                    Execution.run_step,
+                    ref,
+                    task_queue=Execution.queue.format(environment=begun.environment),
+                    summary=f"{direction} step {index}",
+                    **options.MUTATE | {"start_to_close_timeout": 10 * begun.lease},
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                await workflow.sleep(_PAUSE, summary="ask what the lost worker did")
+        return StepOutcome.UNKNOWN
+
+    async def _prepare(self, begun: Begun) -> None:
+        queue = Execution.queue.format(environment=begun.environment)
+        limits = options.RECORD | {"schedule_to_close_timeout": 10 * begun.lease}
+        await workflow.execute_activity_method(Execution.prepare_targets, self._ref, task_queue=queue, **limits)
+
+    async def _wait(self, seen: int, left: timedelta) -> None:
+        try:
+            at_most = max(left, timedelta(seconds=1))
+            await workflow.wait_condition(lambda: self._woken != seen, timeout=at_most, timeout_summary="verify within")
+        except TimeoutError:
+            workflow.logger.info("time for the last look")
+
+    async def _end(self, outcome: RemediationOutcome) -> RemediationOutcome:
+        workflow.upsert_search_attributes([details.OUTCOME.value_set(outcome)])
+        end = RemediationEnd(plan=self._ref, outcome=outcome)
+        await workflow.execute_activity_method(Acting.end_remediation, end, task_queue=Acting.queue, **options.RECORD)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return outcome
