@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,23 +34,29 @@ class WorkerParts:
         return self.activities.get(queue.partition("-")[0] if queue.startswith("execute-") else queue, ())
 
 
+def _itself(client: "Client") -> "Client":
+    return client
+
+
 @asynccontextmanager
-async def api_services(chosen: "Settings") -> AsyncIterator["Services"]:
-    """Everything the API serves, opened and closed with its process."""
+async def api_services(
+    chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself
+) -> AsyncIterator["Services"]:
+    """Everything the API serves, opened and closed with its process; tests put their clock in with `through`."""
     from services.registry import Services
 
-    _configure_logs(chosen)
     async with AsyncExitStack() as stack:
-        base = await _base(stack, chosen)
+        base = await _base(stack, chosen, through)
         yield Services(**_use_cases(base, chosen))
 
 
 @asynccontextmanager
-async def worker_parts(chosen: "Settings") -> AsyncIterator[WorkerParts]:
+async def worker_parts(
+    chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself
+) -> AsyncIterator[WorkerParts]:
     """The activities of the queues the settings name, and the relay where `io` is served."""
-    _configure_logs(chosen)
     async with AsyncExitStack() as stack:
-        base = await _base(stack, chosen)
+        base = await _base(stack, chosen, through)
         cases = _use_cases(base, chosen)
         activities = _activities(base, cases, chosen)
         relay = await _relay(stack, base, chosen) if "io" in chosen.queues else None
@@ -72,7 +78,7 @@ class _Base:
     hmac_key: bytes
 
 
-async def _base(stack: AsyncExitStack, chosen: "Settings") -> _Base:
+async def _base(stack: AsyncExitStack, chosen: "Settings", through: Callable[["Client"], "Client"]) -> _Base:
     from adapters.blobs import DirectoryBlobs
     from adapters.codec import data_converter
     from adapters.opa import OpaPolicy
@@ -93,6 +99,7 @@ async def _base(stack: AsyncExitStack, chosen: "Settings") -> _Base:
         tls=_tls(chosen),
         runtime=_runtime(chosen),
     )
+    client = through(client)
     return _Base(
         client=client,
         database=database,
@@ -116,6 +123,7 @@ def _use_cases(base: _Base, chosen: "Settings") -> dict[str, Any]:
     from services.codec import Decoding
     from services.decisions import Decisions
     from services.diagnosis import Diagnostics
+    from services.environments import Environments
     from services.guard import Guard
     from services.health import Health
     from services.idempotency import IdempotencyKeys
@@ -131,6 +139,7 @@ def _use_cases(base: _Base, chosen: "Settings") -> dict[str, Any]:
     from services.runs import Runs
     from services.secrets import Secrets
     from services.switches import Switches
+    from services.workflows import Workflows
 
     database, ledger, policy = base.database, base.ledger, base.policy
     guard = Guard(region=chosen.region)
@@ -144,6 +153,7 @@ def _use_cases(base: _Base, chosen: "Settings") -> dict[str, Any]:
         "codec": Decoding(WireDecoder(base.keyring)),
         "decisions": decisions,
         "diagnostics": Diagnostics(database, ledger, decisions),
+        "environments": Environments(database, ledger),
         "health": Health(database, base.engine, policy),
         "idempotency": IdempotencyKeys(database),
         "identity": Identity(database, ledger, hmac_key=base.hmac_key),
@@ -158,6 +168,7 @@ def _use_cases(base: _Base, chosen: "Settings") -> dict[str, Any]:
         "runs": Runs(database, ledger, guard, intake, lease=chosen.lease),
         "secrets": Secrets(database, ledger, base.keyring, sealer),
         "switches": Switches(database, ledger),
+        "workflows": Workflows(database, ledger),
     }
 
 
@@ -253,7 +264,8 @@ def _executes(chosen: "Settings") -> bool:
     return any(queue.startswith("execute-") for queue in chosen.queues)
 
 
-def _configure_logs(chosen: "Settings") -> None:
+def configure_logs(chosen: "Settings") -> None:
+    """One JSON line per event on standard error, secrets redacted."""
     import logging
 
     from adapters.logs import configure

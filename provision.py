@@ -1,14 +1,18 @@
 """Before anything serves: database roles, migrations, the first org and its admin; done again, it changes nothing."""
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
+import bootstrap
+import settings
 from domain.base import OrgId, Value
-from domain.errors import NotFoundError, UnavailableError
+from domain.errors import InvalidError, NotFoundError, UnavailableError
 from domain.identity import Org
 from domain.principals import IssuedToken
 from services.founding import Founding, first_admin
@@ -108,3 +112,30 @@ async def _first_org(platform: Platform) -> Org:
         return await platform.org_named(FIRST_ORG)
     except NotFoundError:
         return await platform.create_org(FIRST_ORG)
+
+
+def main() -> None:
+    """Provision what the settings name, and leave the first admin's token beside the keys."""
+    chosen = settings.load()
+    if chosen.database_admin_url is None:
+        raise InvalidError("settings: SUTURE_DATABASE_ADMIN_URL is not set; it names the owner of the schema")
+    work = provision(
+        chosen.database_admin_url.get_secret_value(),
+        passwords=_passwords(chosen),
+        kms=bootstrap.kms(chosen),
+        hmac_key=bootstrap.hmac_key(chosen),
+        region=chosen.region,
+        keep=write_token(chosen.data / "admin.token"),
+    )
+    asyncio.run(work)
+
+
+def _passwords(chosen: settings.Settings) -> dict[str, str]:
+    """The password of each role whose URL the settings hold."""
+    urls = (chosen.database_url, chosen.database_relay_url, chosen.database_upkeep_url, chosen.database_platform_url)
+    parsed = [make_url(url.get_secret_value()) for url in urls if url is not None]
+    return {each.username: each.password for each in parsed if each.username and isinstance(each.password, str)}
+
+
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     database_admin_url: SecretStr | None = Field(default=None, description="owner of the schema; only provisioning uses it")
     database_url: SecretStr | None = Field(default=None, description="the application's role")
     database_relay_url: SecretStr | None = Field(default=None, description="the relay's role")
+    database_upkeep_url: SecretStr | None = Field(default=None, description="the role that removes what has served")
     database_platform_url: SecretStr | None = Field(default=None, description="the platform's role")
     database_pool: Annotated[int, Field(ge=2, le=100, description="connections of one process")] = 8
 
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     queues: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="task queues one worker serves, comma-separated")
     environments: Annotated[tuple[str, ...], NoDecode] = ("dev", "staging", "prod")
     lease: timedelta = Field(default=timedelta(seconds=30), description="how long a silent worker keeps its target")
+    ready_file: Path | None = Field(default=None, description="written by a worker once it serves its queues")
     workflow_cache: Annotated[int, Field(ge=0, le=100_000)] = 500
     execute_workers: Annotated[int, Field(ge=1, le=16)] = 2
 

@@ -50,6 +50,8 @@ async def run(chosen: settings.Settings) -> None:
         for queue in chosen.queues:
             await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
         relay = asyncio.create_task(parts.relay.run()) if parts.relay else None
+        if chosen.ready_file is not None:
+            chosen.ready_file.write_text("ready\n")
         log.info("serving", extra={"queues": list(chosen.queues)})
         await _until(stop, relay)
 
@@ -74,7 +76,9 @@ def _methods(activities: object) -> list[Any]:
 
 
 def main() -> None:
-    asyncio.run(run(settings.load()))
+    chosen = settings.load()
+    bootstrap.configure_logs(chosen)
+    asyncio.run(run(chosen))
 
 
 if __name__ == "__main__":

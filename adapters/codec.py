@@ -1,5 +1,6 @@
 """Encrypts whatever Temporal stores of a workflow, under the key of the org in the workflow's id."""
 
+import base64
 import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
@@ -19,6 +20,7 @@ from temporalio.converter import (
 from adapters.secrets import decrypt, encrypt
 from domain.base import OrgId
 from domain.errors import InvalidError
+from domain.wire import WirePayload
 
 ENCODING = b"binary/encrypted"
 _PLATFORM = "platform"
@@ -135,3 +137,27 @@ def _text(payload: Payload, field: str) -> str:
     if not value:
         raise InvalidError(f"expected an encrypted payload with the metadata field {field}")
     return value
+
+
+class WireDecoder:
+    """Payloads in the base64 form of the Web UI; implements `services.codec.PayloadDecoder`."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._codec = OrgCodec(keyring)
+
+    def owner(self, payload: WirePayload) -> OrgId | None:
+        """Raises InvalidError: it is not one of our encrypted payloads."""
+        return owner_in(_from_wire(payload))
+
+    async def decode(self, payload: WirePayload) -> WirePayload:
+        decoded = (await self._codec.decode([_from_wire(payload)]))[0]
+        metadata = {key: base64.b64encode(value).decode() for key, value in decoded.metadata.items()}
+        return WirePayload(metadata=metadata, data=base64.b64encode(decoded.data).decode())
+
+
+def _from_wire(payload: WirePayload) -> Payload:
+    try:
+        metadata = {key: base64.b64decode(value, validate=True) for key, value in payload.metadata.items()}
+        return Payload(metadata=metadata, data=base64.b64decode(payload.data, validate=True))
+    except ValueError:
+        raise InvalidError("expected metadata and data in base64") from None

@@ -3,16 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.base import OrgId, Value
+from domain.base import OrgId
 from domain.errors import ForbiddenError
 from domain.identity import Caller
-
-
-class WirePayload(Value):
-    """One payload as the Web UI sends it: base64 in both parts."""
-
-    metadata: dict[str, str]
-    data: str = ""
+from domain.wire import WirePayload
 
 
 class PayloadDecoder(Protocol):

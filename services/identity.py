@@ -3,6 +3,7 @@
 import hmac
 import re
 import secrets
+from datetime import timedelta
 
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,9 +15,10 @@ from domain.identity import Caller, Principal, Role, Token
 from domain.principals import IssuedToken, NewToken, check_may_grant
 from services.ledger import Ledger
 from storage import identity, tokens
-from storage.engine import Database, new_id
+from storage.engine import Database, new_id, now
 
 _TOKEN = re.compile(r"sut_(?P<org>[0-9a-z]{26})_(?P<id>[0-9a-z]{26})_(?P<secret>[0-9a-f]{64})", re.ASCII)
+_LENT = re.compile(r"[0-9a-z]{26}\.[0-9a-z]{26}\.[0-9]{1,12}\.[0-9a-f]{32}\.[0-9a-f]{64}", re.ASCII)
 _REFUSAL = "the credential is unknown, expired or revoked"
 _LEAST_KEY = 32
 
@@ -48,6 +50,52 @@ class Identity:
                 await tokens.touch(session, token_id)
         scopes = frozenset(known.token.scopes)
         return Caller(principal=known.principal, token=token_id, issuer=known.token.issuer, scopes=scopes)
+
+    async def again(self, caller: Caller) -> Caller:
+        """The caller as its token presents it now.
+
+        Raises:
+            UnauthenticatedError: it counts no more.
+        """
+        return await self._present(caller.org, caller.token)
+
+    async def lend(self, caller: Caller, purpose: str, lasts: timedelta) -> str:
+        """A text that stands for the caller's token, for one purpose and a short time."""
+        async with self._database.transaction(caller.org) as session:
+            until = int((await now(session) + lasts).timestamp())
+        claim = f"{_bare(caller.org)}.{_bare(caller.token)}.{until}.{secrets.token_hex(16)}"
+        return f"{claim}.{self._seal(purpose, claim)}"
+
+    async def borrowed(self, text: str, purpose: str) -> Caller:
+        """Whom a lent text stands for, while it lasts and the token behind it counts.
+
+        Raises:
+            UnauthenticatedError: always the same sentence, whatever is wrong.
+        """
+        claim, _, seal = text.rpartition(".")
+        if _LENT.fullmatch(text) is None or not hmac.compare_digest(seal, self._seal(purpose, claim)):
+            raise UnauthenticatedError(_REFUSAL)
+        org, token, until, _ = claim.split(".")
+        known = OrgId.of(f"org_{org}")
+        async with self._database.transaction(known) as session:
+            if int(until) <= (await now(session)).timestamp():
+                raise UnauthenticatedError(_REFUSAL)
+        return await self._present(known, TokenId.of(f"tok_{token}"))
+
+    def derived_key(self, purpose: str) -> bytes:
+        """A key of the installation for one purpose; it says nothing about the others."""
+        return hmac.digest(self._key, f"suture {purpose}".encode(), "sha256")
+
+    async def _present(self, org: OrgId, token_id: TokenId) -> Caller:
+        async with self._database.transaction(org) as session:
+            known = await tokens.credential(session, token_id)
+        if known is None or not known.counts:
+            raise UnauthenticatedError(_REFUSAL)
+        scopes = frozenset(known.token.scopes)
+        return Caller(principal=known.principal, token=token_id, issuer=known.token.issuer, scopes=scopes)
+
+    def _seal(self, purpose: str, claim: str) -> str:
+        return hmac.new(self.derived_key(purpose), claim.encode(), "sha256").hexdigest()
 
     async def create_token(self, caller: Caller, wanted: NewToken) -> IssuedToken:
         """A token for oneself, for a service account of one's own or, by an admin, for anybody; its secret is shown once.

@@ -85,6 +85,24 @@ class Intake:
         )
         return incident
 
+    async def get(self, caller: Caller, signal: SignalId) -> Signal:
+        """Raises NotFoundError: no such signal in the org."""
+        async with self._database.transaction(caller.org) as session:
+            return await signals.get(session, signal)
+
+    async def page(
+        self,
+        caller: Caller,
+        *,
+        workflow: WorkflowId | None,
+        incident: IncidentId | None,
+        after: SignalId | None,
+        limit: int,
+    ) -> list[Signal]:
+        """Signals, the newest first."""
+        async with self._database.transaction(caller.org) as session:
+            return await signals.page(session, workflow=workflow, incident=incident, after=after, limit=limit)
+
     async def _append_failure(
         self,
         session: AsyncSession,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
@@ -57,7 +57,7 @@ class Pipelines:
             version = await store.version(session, pipeline, current.version)
             if if_match is not None and if_match != version.digest:
                 raise PreconditionFailedError("the pipeline has changed since it was read; read it again")
-            spec = PipelineSpec.model_validate(version.spec.model_dump(mode="json") | {"config": dict(config)})
+            spec = _with_config(version.spec, config)
             return await self._next(session, caller, pipeline, spec, version.code)
 
         return await self._database.retrying(caller.org, work)
@@ -154,6 +154,16 @@ def _digest(spec: PipelineSpec, code: Digest) -> Digest:
 
 def _version(pipeline: PipelineId, number: int, spec: PipelineSpec, code: Digest, caller: Caller) -> ConfigVersion:
     return ConfigVersion(pipeline=pipeline, version=number, digest=_digest(spec, code), spec=spec, code=code, author=caller.id)
+
+
+def _with_config(spec: PipelineSpec, config: Mapping[str, JsonValue]) -> PipelineSpec:
+    """Raises InvalidError: the stages and this config do not hold together."""
+    try:
+        return PipelineSpec.model_validate(spec.model_dump(mode="json") | {"config": dict(config)})
+    except ValidationError as error:
+        raise InvalidError(
+            "the stages use a key that this config lacks, or a value cannot be stored", pointer="/config"
+        ) from error
 
 
 def check_name(pipeline: Pipeline, spec: PipelineSpec) -> None:

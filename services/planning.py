@@ -8,7 +8,7 @@ from domain.actions.base import Action, Situation
 from domain.actor import SYSTEM, Actor
 from domain.base import IncidentId, OrgId, PlanId, PrincipalId, Value
 from domain.decision import DecisionRecord, DecisionType
-from domain.errors import ConflictError, InvalidError
+from domain.errors import ConflictError, InvalidError, StalePlanError
 from domain.evidence import Cause, Hypothesis
 from domain.execution import Execution
 from domain.identity import Caller
@@ -123,6 +123,19 @@ class Planning:
     async def superseder(self, org: OrgId, plan: PlanId) -> PlanId | None:
         async with self._database.transaction(org) as session:
             return await plans.superseder(session, plan)
+
+    async def preflighted(self, caller: Caller, plan: PlanId) -> PlanView:
+        """The plan with its latest preflight, if there is one yet.
+
+        Raises:
+            NotFoundError: no such plan.
+            StalePlanError: names the plan that took its place.
+        """
+        view = await self.view(caller, plan)
+        if view.state.status is PlanStatus.SUPERSEDED:
+            newer = await self.superseder(caller.org, plan)
+            raise StalePlanError(f"the plan is stale; the new one is {newer.shown if newer else 'being made'}")
+        return view
 
     async def _open_plan(self, session: AsyncSession, incident: Incident) -> PlanState | None:
         latest = await plans.of_incident(session, incident.id, limit=1)

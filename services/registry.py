@@ -7,6 +7,7 @@ from services.audit import Audit
 from services.codec import Decoding
 from services.decisions import Decisions
 from services.diagnosis import Diagnostics
+from services.environments import Environments
 from services.health import Health
 from services.idempotency import IdempotencyKeys
 from services.identity import Identity
@@ -21,6 +22,7 @@ from services.recovery import Recovery
 from services.runs import Runs
 from services.secrets import Secrets
 from services.switches import Switches
+from services.workflows import Workflows
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Services:
     codec: Decoding
     decisions: Decisions
     diagnostics: Diagnostics
+    environments: Environments
     health: Health
     idempotency: IdempotencyKeys
     identity: Identity
@@ -45,3 +48,4 @@ class Services:
     runs: Runs
     secrets: Secrets
     switches: Switches
+    workflows: Workflows

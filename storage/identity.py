@@ -81,6 +81,13 @@ async def environments(session: AsyncSession) -> tuple[Environment, ...]:
     return tuple(Environment(name=row.name, is_production=row.is_production) for row in rows)
 
 
+async def add_environment(session: AsyncSession, org: OrgId, wanted: Environment) -> None:
+    """Raises ConflictError: the name is taken."""
+    statement = insert(EnvironmentRow).values(wanted.model_dump() | {"org_id": org}).on_conflict_do_nothing()
+    if (await session.execute(statement.returning(col(EnvironmentRow.name)))).first() is None:
+        raise ConflictError("an environment of this name exists already")
+
+
 async def add_principal(session: AsyncSession, org: OrgId, wanted: NewPrincipal) -> Principal:
     """Raises ConflictError: the name or the e-mail address is taken."""
     values = {

@@ -1,7 +1,6 @@
 """The story of an incident: diagnose, plan, preflight, ask, execute, verify, close."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -17,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
 _PLANS = 4
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class IncidentWorkflow(Carrying):
     @workflow.init
     def __init__(self, ref: IncidentRef) -> None:

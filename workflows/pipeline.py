@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -16,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
 _LOST_WORKERS = 3
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class PipelineWorkflow:
     @workflow.init
     def __init__(self, ref: RunRef) -> None:

@@ -1,7 +1,6 @@
 """Carry one plan that a person asked for."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
@@ -11,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.carrying import Carrying
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class PlanWorkflow(Carrying):
     @workflow.init
     def __init__(self, ref: PlanRef) -> None:

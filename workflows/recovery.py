@@ -1,7 +1,6 @@
 """Replay failed work: carry the one-step plan that was made for it, and record what came of it."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
@@ -12,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.carrying import Carrying
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class RecoveryWorkflow(Carrying):
     @workflow.init
     def __init__(self, ref: RecoveryRef) -> None:

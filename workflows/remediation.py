@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -26,7 +25,7 @@ _TRIES = 3
 _PAUSE = timedelta(seconds=1)
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class RemediationWorkflow:
     @workflow.init
     def __init__(self, ref: PlanRef) -> None:

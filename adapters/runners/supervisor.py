@@ -144,6 +144,16 @@ def this_host() -> str:
     return f"{socket.gethostname()}/{boot}/{Path('/proc/self/ns/pid').readlink()}"
 
 
+class LocalHost:
+    """This machine; implements `services.ports.Host`."""
+
+    def name(self) -> str:
+        return this_host()
+
+    async def wait_until_dead(self, handle: SupervisorHandle, within: timedelta) -> bool:
+        return await wait_until_dead(handle, within)
+
+
 async def _readable(descriptor: int) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(descriptor, ended.set)

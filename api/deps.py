@@ -1,0 +1,182 @@
+"""What routes are made of: who calls, what that caller may, the services, one page of a list."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Header, Request
+from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.cursors import DEFAULT_LIMIT, After, Cursors, Limit, Listing, Page
+from api.etags import check_match, etag_of, is_unchanged, not_modified
+from api.idempotency import KeyedRoute
+from api.once import ShownOnceRoute
+from api.problems import refusals
+from api.shown import Moment, Reason, Short, Shown
+from api.streams import Streams
+from domain import identity
+from domain.base import Id, OrgId, PrincipalId
+from domain.errors import ForbiddenError, HealError, InvalidError, UnauthenticatedError, UnavailableError
+from domain.trace import bind_org
+from services import registry
+from services.authority import IN_PROCESS, check_allowed
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "Caller",
+    "EventStreams",
+    "IfMatch",
+    "IfNoneMatch",
+    "KeyedRoute",
+    "May",
+    "Moment",
+    "Page",
+    "Paging",
+    "PagingOf",
+    "Reason",
+    "Services",
+    "Short",
+    "Shown",
+    "ShownOnceRoute",
+    "check_match",
+    "etag_of",
+    "guarded",
+    "is_unchanged",
+    "not_modified",
+    "refusals",
+]
+
+ACTION = "x-action"
+_BEARER = HTTPBearer(auto_error=False, description="an API token: `sut_…`")
+T = TypeVar("T")
+I = TypeVar("I", bound=Id)  # noqa: E741 - any kind of id
+
+IfMatch = Annotated[str | None, Header(max_length=2_000)]
+IfNoneMatch = Annotated[str | None, Header(max_length=2_000)]
+
+
+async def services_of(request: Request) -> registry.Services:
+    services: registry.Services = request.app.state.services
+    return services
+
+
+Services = Annotated[registry.Services, Depends(services_of)]
+
+
+async def caller_of(
+    request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None
+) -> identity.Caller:
+    """Whoever the one bearer token of this request stands for; asked of the database once per request.
+
+    Raises:
+        UnauthenticatedError: there is not exactly one, or it does not count.
+    """
+    known: identity.Caller | None = getattr(request.state, "caller", None)
+    if known is None:
+        services = await services_of(request)
+        known = await services.identity.authenticate(_bearer(request))
+        remember(request, known)
+    return known
+
+
+def remember(request: Request, caller: identity.Caller) -> None:
+    request.state.caller = caller
+    bind_org(caller.org)
+
+
+async def identify(request: Request) -> tuple[OrgId, PrincipalId]:
+    """Whose Idempotency-Key it is."""
+    caller = await caller_of(request)
+    return caller.org, caller.id
+
+
+Caller = Annotated[identity.Caller, Depends(caller_of)]
+
+
+class May:
+    """Asks for an act that a route's body names, beyond the one that guards the route."""
+
+    def __init__(self, caller: Caller, services: Services) -> None:
+        self._caller = caller
+        self._services = services
+
+    async def check(self, action: str) -> None:
+        """Raises ForbiddenError: the caller may not."""
+        await check_allowed(self._services.policy, self._caller, action)
+
+
+def guarded(action: str, *errors: type[HealError], answers: Mapping[int, str] | None = None) -> dict[str, Any]:
+    """What makes a route safe to add: its guard, the refusals it declares, and the act as the document shows it."""
+
+    async def guard(request: Request, caller: Caller, services: Services) -> None:
+        await check_allowed(services.policy, caller, action)
+        _check_query(request)
+
+    asked = () if action in IN_PROCESS else (UnavailableError,)
+    responses = refusals(UnauthenticatedError, ForbiddenError, *asked, *errors)
+    responses |= {status: {"description": meaning} for status, meaning in (answers or {}).items()}
+    return {"dependencies": [Depends(guard)], "responses": responses, "openapi_extra": {ACTION: action}}
+
+
+class Paging:
+    """Which page of a list is wanted, for this caller, route and filter alone."""
+
+    def __init__(self, request: Request, caller: Caller, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> None:
+        filters = {name: value for name, value in request.query_params.items() if name not in {"limit", "cursor"}}
+        self._listing = Listing(org=caller.org, route=_route(request), filters=filters | dict(request.path_params))
+        self._cursors: Cursors = request.app.state.cursors
+        self._cursor = cursor
+        self._limit = limit
+
+    @property
+    def ask(self) -> int:
+        """How many items to ask for: one more than shown, to know whether others follow."""
+        return self._limit + 1
+
+    def position(self) -> tuple[str, ...] | None:
+        """Raises CursorError: the cursor belongs to another list."""
+        return None if self._cursor is None else self._cursors.open(self._listing, self._cursor)
+
+    def after(self, kind: type[I]) -> I | None:
+        """The id that the page before ended with."""
+        found = self.position()
+        return None if found is None else kind.of(found[0])
+
+    def page(self, items: Sequence[T], place: Callable[[T], tuple[str, ...]]) -> Page[T]:
+        """The items shown, and the cursor of those that follow."""
+        shown = tuple(items[: self._limit])
+        following = self._cursors.seal(self._listing, place(shown[-1])) if len(items) > self._limit else None
+        return Page[T](items=shown, next=following)
+
+
+PagingOf = Annotated[Paging, Depends()]
+
+
+async def streams_of(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
+EventStreams = Annotated[Streams, Depends(streams_of)]
+
+
+def _bearer(request: Request) -> str:
+    sent = request.headers.getlist("authorization")
+    scheme, _, token = (sent[0] if len(sent) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnauthenticatedError("expected one Authorization header with a bearer token")
+    return token.strip(" ")
+
+
+def _check_query(request: Request) -> None:
+    """A filter nobody knows is refused: ignoring it would answer another question than was asked."""
+    route: APIRoute = request.scope["route"]
+    known = {param.alias for param in get_flat_dependant(route.dependant).query_params}
+    if set(request.query_params) - known:
+        raise InvalidError("expected no other query parameter than those of this route", pointer="query:?")
+
+
+def _route(request: Request) -> str:
+    route: APIRoute = request.scope["route"]
+    return route.path

@@ -1,0 +1,157 @@
+"""The product itself on top of the base stack: provision, API and workers as supervised children."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from domain.base import Value
+from domain.errors import UnavailableError
+from stack import ports
+from stack.child import ChildSpec, Probe, Report
+from stack.local import Endpoints, Stack
+from stack.postgres import PostgresAddress
+
+ROOT = Path(__file__).resolve().parent.parent
+_ROLES = ("app", "relay", "upkeep", "platform")
+_PROVISION_WITHIN = timedelta(seconds=60)
+_CONTROL = ("scheduler", "orchestrator", "replay")
+_RECORDS = ("io", "inference", "background")
+
+
+class Wanted(Value):
+    """How much of the product to run, and where people reach it."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 8080
+    environments: tuple[str, ...] = ("dev", "staging", "prod")
+    execute_workers: int = 2
+    lease: timedelta = timedelta(seconds=30)
+    more: Mapping[str, str] = {}
+
+
+class Running(Value):
+    """Where everything answers, and the file that holds the first admin's token."""
+
+    endpoints: Endpoints
+    api_url: str
+    token_file: Path
+    environment: Mapping[str, str]
+
+
+class Application:
+    """Runs on a started `Stack`; `start` returns when API and workers serve."""
+
+    def __init__(self, stack: Stack, data: Path, wanted: Wanted, *, report: Report) -> None:
+        self._stack = stack
+        self._data = data.absolute()
+        self._wanted = wanted
+        self._report = report
+
+    async def start(self, endpoints: Endpoints) -> Running:
+        """Raises UnavailableError: a part did not become ready; the message holds its last words."""
+        port = ports.choose(self._wanted.api_port)[0]
+        api_url = f"http://{self._wanted.api_host}:{port}"
+        environment = self._environment(endpoints, api_url, port)
+        await self._provision(environment, endpoints)
+        self._report("database is provisioned")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stack.run_child(self._api(environment, api_url)))
+            for name, queues in self._pools():
+                group.create_task(self._stack.run_child(*self._worker(environment, name, queues)))
+        self._report("API and workers are ready")
+        return Running(
+            endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token", environment=environment
+        )
+
+    def _pools(self) -> list[tuple[str, tuple[str, ...]]]:
+        execute = tuple(f"execute-{each}" for each in self._wanted.environments)
+        return [
+            ("control", _CONTROL),
+            ("records", _RECORDS),
+            *((f"execute-{number}", execute) for number in range(1, self._wanted.execute_workers + 1)),
+        ]
+
+    def _environment(self, endpoints: Endpoints, api_url: str, port: int) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SUTURE_DATABASE")}
+        passwords = self._role_passwords()
+        urls = {
+            f"SUTURE_DATABASE_{'' if role == 'app' else role.upper() + '_'}URL": _url(
+                endpoints.postgres, f"suture_{role}", passwords[role]
+            )
+            for role in _ROLES
+        }
+        return inherited | urls | {
+            "SUTURE_DATA": str(self._data),
+            "SUTURE_TEMPORAL_ADDRESS": endpoints.temporal_address,
+            "SUTURE_TEMPORAL_UI_URL": endpoints.temporal_ui_url or "",
+            "SUTURE_OPA_URL": endpoints.opa_url,
+            "SUTURE_API_HOST": self._wanted.api_host,
+            "SUTURE_API_PORT": str(port),
+            "SUTURE_API_URL": api_url,
+            "SUTURE_LEASE": str(self._wanted.lease.total_seconds()),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **self._wanted.more,
+        }
+
+    def _role_passwords(self) -> dict[str, str]:
+        """One secret per role, made once, in a file of mode 0600."""
+        path = self._data / "keys" / "database.roles"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            draft = path.with_suffix(".draft")
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.writelines(f"{role}={secrets.token_urlsafe(32)}\n" for role in _ROLES)
+            draft.replace(path)
+        return dict(line.split("=", 1) for line in path.read_text().split())
+
+    async def _provision(self, environment: Mapping[str, str], endpoints: Endpoints) -> None:
+        address = endpoints.postgres
+        admin = {"SUTURE_DATABASE_ADMIN_URL": _url(address, address.user, address.password.get_secret_value())}
+        process = await asyncio.create_subprocess_exec(
+            *_python("provision"),
+            cwd=ROOT,
+            env={**environment, **admin},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(_PROVISION_WITHIN.total_seconds()):
+                _, complaint = await process.communicate()
+        except TimeoutError as error:
+            process.kill()
+            raise UnavailableError("provisioning the database took too long; look at its log") from error
+        if process.returncode != 0:
+            words = complaint.decode(errors="replace").strip().splitlines()
+            raise UnavailableError(f"the database could not be provisioned: {words[-1] if words else 'no reason given'}")
+
+    def _api(self, environment: Mapping[str, str], api_url: str) -> ChildSpec:
+        return ChildSpec(name="api", argv=_python("api.app"), env=environment, cwd=ROOT, health_url=f"{api_url}/readyz")
+
+    def _worker(self, environment: Mapping[str, str], name: str, queues: tuple[str, ...]) -> tuple[ChildSpec, Probe]:
+        ready = self._data / f"{name}.ready"
+        ready.unlink(missing_ok=True)
+        own = {"SUTURE_QUEUES": ",".join(queues), "SUTURE_READY_FILE": str(ready)}
+        spec = ChildSpec(name=name, argv=_python("worker"), env={**environment, **own}, cwd=ROOT, grace=timedelta(seconds=15))
+        return spec, _exists(ready)
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module)
+
+
+def _exists(path: Path) -> Probe:
+    async def look() -> bool:
+        return path.exists()
+
+    return look
+
+
+def _url(address: PostgresAddress, user: str, password: str) -> str:
+    place = f"host={quote(address.host)}&port={address.port}"
+    return f"postgresql+asyncpg://{user}:{quote(password)}@/{address.database}?{place}"

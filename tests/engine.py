@@ -1,0 +1,130 @@
+"""Fixtures with the real engine and policy: every worker pool in this process, and one clock for engine and database."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import TimeSkippingConfig
+from temporalio.testing._timeskipping import TimeSkipper
+
+import bootstrap
+from domain.base import OrgId
+from services.registry import Services
+from settings import Settings
+from stack.bundle import Sources
+from stack.local import Elsewhere, Endpoints, Plan, Stack, disposable, scratch
+from stack.postgres import PostgresAddress
+from stack.tools import Search, Tool, default_cache
+from tests.database import HMAC_KEY, DatabaseUrls, Shift
+from worker import open_worker
+from workflows.details import KEYS
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ("dev", "staging", "prod")
+QUEUES = ("scheduler", "orchestrator", "replay", "io", "inference", *(f"execute-{each}" for each in ENVIRONMENTS))
+LEASE = timedelta(seconds=2)
+
+
+def search() -> Search:
+    explicit = {
+        tool: Path(os.environ[name])
+        for tool, name in ((Tool.TEMPORAL, "SUTURE_TEMPORAL_PATH"), (Tool.OPA, "SUTURE_OPA_PATH"))
+        if name in os.environ
+    }
+    return Search(modules=ROOT / "tools", cache=default_cache(), path=os.environ["PATH"], explicit=explicit)
+
+
+def search_attributes() -> dict[str, str]:
+    """Name and type of each attribute, as the engine's command line wants them."""
+    return {key.name: key.indexed_value_type.name.replace("_", " ").title().replace(" ", "") for key in KEYS}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def endpoints(postgres: PostgresAddress) -> AsyncIterator[Endpoints]:
+    """The engine and the policy server, beside the tests' database."""
+    plan = Plan(
+        tools=search(),
+        policies=Sources(rego=ROOT / "policies" / "rego", data=ROOT / "policies" / "data"),
+        search_attributes=search_attributes(),
+        elsewhere=Elsewhere(postgres=postgres),
+    )
+    with scratch() as data:
+        async with Stack(data, disposable(plan), report=lambda _: None) as started:
+            yield started
+
+
+@pytest.fixture(scope="session")
+def chosen(
+    endpoints: Endpoints, database_urls: DatabaseUrls, kms, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """The settings of a process that serves everything."""
+    data = tmp_path_factory.mktemp("data")
+    (data / "keys").mkdir(mode=0o700)
+    key = data / "keys" / "hmac.key"
+    key.write_bytes(HMAC_KEY)
+    key.chmod(0o600)
+    return Settings(
+        data=data,
+        database_url=database_urls.app,
+        database_relay_url=database_urls.relay,
+        database_platform_url=database_urls.platform,
+        temporal_address=endpoints.temporal_address,
+        opa_url=endpoints.opa_url,
+        master_key_file=kms._path,
+        queues=QUEUES,
+        environments=ENVIRONMENTS,
+        lease=LEASE,
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """The product, served by this process; `advance` moves every clock of one org together."""
+
+    services: Services
+    client: Client
+    settings: Settings
+    skipper: TimeSkipper
+    shift: Shift
+
+    async def advance(self, org: OrgId, by: timedelta, *handles: WorkflowHandle) -> None:
+        await self.shift(org, by)
+        for handle in handles:
+            await self.skipper.fast_forward(handle, by)
+
+
+async def until(look: Callable[[], Awaitable[bool]], *, within: float = 20.0, why: str = "") -> None:
+    """Wait until `look` says so; the wait is bounded and says what it waited for."""
+    try:
+        async with asyncio.timeout(within):
+            while not await look():
+                await asyncio.sleep(0.03)
+    except TimeoutError:
+        raise AssertionError(f"waited {within} s in vain: {why}") from None
+
+
+@pytest_asyncio.fixture(scope="session")
+async def world(chosen: Settings, shift: Shift) -> AsyncIterator[World]:
+    held: list[TimeSkipper] = []
+
+    def through(client: Client) -> Client:
+        skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
+        held.append(skipper)
+        return skipper.client
+
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(bootstrap.worker_parts(chosen, through=through))
+        for queue in QUEUES:
+            await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
+        relay = asyncio.create_task(parts.relay.run())
+        services = await stack.enter_async_context(bootstrap.api_services(chosen, through=through))
+        yield World(services=services, client=parts.client, settings=chosen, skipper=held[0], shift=shift)
+        relay.cancel()
+        await asyncio.gather(relay, return_exceptions=True)
