@@ -39,9 +39,7 @@ def _itself(client: "Client") -> "Client":
 
 
 @asynccontextmanager
-async def api_services(
-    chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself
-) -> AsyncIterator["Services"]:
+async def api_services(chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself) -> AsyncIterator["Services"]:
     """Everything the API serves, opened and closed with its process; tests put their clock in with `through`."""
     from services.registry import Services
 
@@ -51,9 +49,7 @@ async def api_services(
 
 
 @asynccontextmanager
-async def worker_parts(
-    chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself
-) -> AsyncIterator[WorkerParts]:
+async def worker_parts(chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself) -> AsyncIterator[WorkerParts]:
     """The activities of the queues the settings name, and the relay where `io` is served."""
     async with AsyncExitStack() as stack:
         base = await _base(stack, chosen, through)

@@ -1,4 +1,4 @@
-"""The only reader of the environment: one frozen `Settings`, checked at start, with the name and the reason of what is wrong."""
+"""The only reader of the environment: one frozen `Settings`, checked at start, with name and reason of what is wrong."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(default=None, description="the token the command line uses")
     metrics_port: Annotated[int, Field(ge=0, le=65535, description="0 chooses none")] = 0
 
-    queues: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="task queues one worker serves, comma-separated")
+    queues: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="task queues one worker serves, comma-separated"
+    )
     environments: Annotated[tuple[str, ...], NoDecode] = ("dev", "staging", "prod")
     lease: timedelta = Field(default=timedelta(seconds=30), description="how long a silent worker keeps its target")
     ready_file: Path | None = Field(default=None, description="written by a worker once it serves its queues")

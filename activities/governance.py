@@ -46,6 +46,10 @@ class Governance:
         return await self._planning.heal(wish.incident, carrier=wish.carrier, supersedes=wish.supersedes)
 
     @activity.defn
+    async def plan_again(self, ref: PlanRef) -> PlanState | None:
+        return await self._planning.again(ref)
+
+    @activity.defn
     async def look_at_plan(self, ref: PlanRef) -> PlanState:
         return await self._planning.look(ref)
 

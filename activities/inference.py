@@ -23,5 +23,3 @@ class Inference:
         """The likeliest cause in a sentence; the hypotheses themselves are rows."""
         top = (await self._diagnostics.diagnose(ref)).top
         return f"{top.statement} ({top.confidence:.0%})" if top else None
-
-

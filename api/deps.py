@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Header, Request
-from fastapi.dependencies.utils import get_flat_dependant
-from fastapi.routing import APIRoute
+from fastapi import Depends, Header, Request, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.cursors import DEFAULT_LIMIT, After, Cursors, Limit, Listing, Page
@@ -14,7 +13,7 @@ from api.idempotency import KeyedRoute
 from api.once import ShownOnceRoute
 from api.problems import refusals
 from api.shown import Moment, Reason, Short, Shown
-from api.streams import Streams
+from api.streams import Event, Streams
 from domain import identity
 from domain.base import Id, OrgId, PrincipalId
 from domain.errors import ForbiddenError, HealError, InvalidError, UnauthenticatedError, UnavailableError
@@ -25,6 +24,7 @@ from services.authority import IN_PROCESS, check_allowed
 __all__ = [
     "DEFAULT_LIMIT",
     "Caller",
+    "Event",
     "EventStreams",
     "IfMatch",
     "IfNoneMatch",
@@ -106,7 +106,12 @@ class May:
         await check_allowed(self._services.policy, self._caller, action)
 
 
-def guarded(action: str, *errors: type[HealError], answers: Mapping[int, str] | None = None) -> dict[str, Any]:
+def guarded(
+    action: str,
+    *errors: type[HealError],
+    answers: Mapping[int, str] | None = None,
+    first: tuple[params.Depends, ...] = (),
+) -> dict[str, Any]:
     """What makes a route safe to add: its guard, the refusals it declares, and the act as the document shows it."""
 
     async def guard(request: Request, caller: Caller, services: Services) -> None:
@@ -116,7 +121,7 @@ def guarded(action: str, *errors: type[HealError], answers: Mapping[int, str] | 
     asked = () if action in IN_PROCESS else (UnavailableError,)
     responses = refusals(UnauthenticatedError, ForbiddenError, *asked, *errors)
     responses |= {status: {"description": meaning} for status, meaning in (answers or {}).items()}
-    return {"dependencies": [Depends(guard)], "responses": responses, "openapi_extra": {ACTION: action}}
+    return {"dependencies": [*first, Depends(guard)], "responses": responses, "openapi_extra": {ACTION: action}}
 
 
 class Paging:
@@ -171,12 +176,12 @@ def _bearer(request: Request) -> str:
 
 def _check_query(request: Request) -> None:
     """A filter nobody knows is refused: ignoring it would answer another question than was asked."""
-    route: APIRoute = request.scope["route"]
-    known = {param.alias for param in get_flat_dependant(route.dependant).query_params}
+    declared = get_flat_params(request.scope["route"].dependant)
+    known = {each.alias for each in declared if isinstance(each.field_info, params.Query)}
     if set(request.query_params) - known:
         raise InvalidError("expected no other query parameter than those of this route", pointer="query:?")
 
 
 def _route(request: Request) -> str:
-    route: APIRoute = request.scope["route"]
-    return route.path
+    path: str = request.scope["route"].path
+    return path

@@ -30,5 +30,5 @@ class ShownOnceRoute(KeyedRoute):
 def _redacted(response: Response) -> Response:
     if response.headers.get("content-type") != "application/json":
         return response
-    body = {name: None if name in SECRETS else value for name, value in json.loads(response.body).items()}
+    body = {name: None if name in SECRETS else value for name, value in json.loads(bytes(response.body)).items()}
     return Response(json.dumps(body), status_code=response.status_code, media_type="application/json")

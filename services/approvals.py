@@ -40,6 +40,7 @@ from services.guard import Guard
 from services.ledger import Ledger
 from services.ports import Engine, Policy
 from services.preflights import plan_facts
+from services.targets import read
 from storage import approvals as store
 from storage import audit, executions, incidents, outbox, plans, tokens
 from storage import decisions as decision_rows
@@ -186,8 +187,28 @@ class Approvals:
             grant = await store.grant_of(session, plan)
             if grant is None or grant.status is not GrantStatus.UNUSED:
                 raise ConflictError("the plan has no unused grant; ask for a new plan and approval")
-            request = await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "")
+            moved = await self._moved(session, state.plan)
+            if moved is None:
+                request = await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "")
+            else:
+                await self._void(session, caller, state, grant, moved)
+        if moved is not None:
+            raise StalePlanError(f"{moved}; the grant is void and a new plan is being made")
         return await self._deliver(caller, request)
+
+    async def _moved(self, session: AsyncSession, plan: FixPlan) -> str | None:
+        """Which target is no longer as the plan was made for, in a sentence."""
+        for target in plan.targets:
+            found = await read(session, target)
+            if found.version != target.version:
+                return f"{target.name} is at {found.version}, the plan was made for {target.version}"
+        return None
+
+    async def _void(self, session: AsyncSession, caller: Caller, state: PlanState, grant: Grant, reason: str) -> None:
+        await store.end_grant(session, grant.id, GrantStatus.VOID)
+        await plans.set_status(session, state.plan.id, PlanStatus.SUPERSEDED)
+        await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": state.carrier})
+        await self._enter(session, state.plan, "plan.stale", Actor.calling(caller), {"reason": reason})
 
     async def revoke(self, caller: Caller, approval_id: ApprovalId) -> Approval:
         """End an unused grant.
@@ -273,7 +294,7 @@ class Approvals:
                 session, caller, RequestKind.DECIDE, state, approval.id, choice, reason, digest=word.digest
             )
 
-    async def _store_request(  # noqa: PLR0913 - a request has these columns
+    async def _store_request(
         self,
         session: AsyncSession,
         caller: Caller,

@@ -19,7 +19,7 @@ _DETAIL_LIMIT = 256 * 1024
 
 
 class Ledger:
-    async def append(  # noqa: PLR0913 - an entry has these columns
+    async def append(
         self,
         session: AsyncSession,
         org: OrgId,

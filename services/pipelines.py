@@ -123,7 +123,7 @@ class Pipelines:
         version = _version(pipeline, number, spec, code, caller)
         await store.add_version(session, caller.org, version)
         await store.set_current(session, version)
-        change = {"version": number, "from": before.version, "digest": version.digest}
+        change: dict[str, JsonValue] = {"version": number, "from": before.version, "digest": version.digest}
         await self._enter(session, caller, current, "pipeline.changed", change)
         return current.model_copy(update={"version": number, "config": spec.config})
 

@@ -13,7 +13,6 @@ from domain.evidence import Cause, Hypothesis
 from domain.execution import Execution
 from domain.identity import Caller
 from domain.incident import Incident, Status
-from domain.pipeline import PipelineSpec
 from domain.plan import CLOSED, Excluded, FixPlan, Mode, PlanState, PlanStatus
 from domain.preflight import Preflight
 from domain.refs import IncidentRef, PlanRef
@@ -89,6 +88,19 @@ class Planning:
             state = await self._freeze(session, plan, carrier=f"plan/{plan.org}/{plan.id}", actor=Actor.calling(caller))
             await outbox.add(session, caller.org, Letter.CARRY_PLAN, {"plan": plan.id.shown, "carrier": state.carrier})
             return state
+
+    async def again(self, ref: PlanRef) -> PlanState | None:
+        """The plan that takes the place of a stale one a person had asked for, or None when nothing fits any more."""
+        revision = await self._policy.revision()
+        async with self._database.transaction(ref.org) as session:
+            old = (await plans.get_for_update(session, ref.id)).plan
+            incident = await incidents.get_for_update(session, old.incident)
+            await plans.set_status(session, ref.id, PlanStatus.SUPERSEDED)
+            plan = await self._choose(
+                session, incident, revision, mode=old.mode, by=old.requested_by, strategy=old.action, supersedes=ref.id
+            )
+            carrier = (await plans.get(session, ref.id)).carrier
+            return await self._freeze(session, plan, carrier=carrier, actor=SYSTEM) if plan else None
 
     async def replay(self, session: AsyncSession, execution: Execution, by: Caller, *, carrier: str) -> PlanState:
         """A plan of one step that replays a failed run, for `services.recovery`.
@@ -180,9 +192,7 @@ class Planning:
         pipeline = await pipelines.get(session, run.pipeline)
         version = await pipelines.version(session, run.pipeline, run.config_version)
         control = await executions.last_succeeded(session, run.pipeline, before=run.id)
-        good: PipelineSpec | None = None
-        if control is not None:
-            good = (await pipelines.version(session, run.pipeline, control.config_version)).spec
+        good = await pipelines.version(session, run.pipeline, control.config_version) if control else None
         return Situation(
             cause=hypothesis.cause if hypothesis else Cause.FAILING_STAGE,
             pipeline=await pipeline_target(session, pipeline),
@@ -191,7 +201,7 @@ class Planning:
             version=run.config_version,
             known_good=control.config_version if control else None,
             spec=version.spec,
-            good_spec=good,
+            good_spec=good.spec if good else None,
             tried=tried,
         )
 

@@ -107,4 +107,4 @@ class Relay:
 
 
 def _pause(attempts: int) -> timedelta:
-    return min(timedelta(seconds=0.5) * 2 ** min(attempts, 12), _LONGEST)
+    return min(timedelta(seconds=0.5) * (1 << min(attempts, 12)), _LONGEST)

@@ -98,7 +98,7 @@ class Remediation:
         plan = await self._plan(ref)
         runner = self._runners[plan.runner]
         snapshots = [
-            Snapshot(plan=ref.id, target=t.key, version=t.version, content=dict(await runner.snapshot(ref.org, t)))  # type: ignore[arg-type]
+            Snapshot(plan=ref.id, target=t.key, version=t.version, content=dict(await runner.snapshot(ref.org, t)))
             for t in plan.targets
         ]
         async with self._database.transaction(ref.org) as session:

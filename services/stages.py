@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -79,9 +80,7 @@ class Stages:
         job = await self._intend(ref, AttemptKind.RUN)
         secrets = await self._reveal(job, job.stage.secrets)
         try:
-            result = await self._process.run(
-                job.command, secrets, heartbeat=heartbeat, started=lambda handle: self._started(job, handle)
-            )
+            result = await self._process.run(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
         except StoppedError:
             await self._end(job, AttemptStatus.REFUSED, None)
             return Tried.STOPPED
@@ -206,9 +205,7 @@ class Stages:
         for _ in range(_PROBES):
             job = await self._intend(ref, AttemptKind.PROBE)
             secrets = await self._reveal(job, job.stage.secrets)
-            probed = await self._process.probe(
-                job.command, secrets, heartbeat=heartbeat, started=lambda handle, job=job: self._started(job, handle)
-            )
+            probed = await self._process.probe(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
             match probed.answer:
                 case ProbeAnswer.DONE:
                     await self._end(job, AttemptStatus.PASSED, probed.attempt)

@@ -64,9 +64,7 @@ class Application:
             for name, queues in self._pools():
                 group.create_task(self._stack.run_child(*self._worker(environment, name, queues)))
         self._report("API and workers are ready")
-        return Running(
-            endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token", environment=environment
-        )
+        return Running(endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token", environment=environment)
 
     def _pools(self) -> list[tuple[str, tuple[str, ...]]]:
         execute = tuple(f"execute-{each}" for each in self._wanted.environments)
@@ -85,18 +83,22 @@ class Application:
             )
             for role in _ROLES
         }
-        return inherited | urls | {
-            "SUTURE_DATA": str(self._data),
-            "SUTURE_TEMPORAL_ADDRESS": endpoints.temporal_address,
-            "SUTURE_TEMPORAL_UI_URL": endpoints.temporal_ui_url or "",
-            "SUTURE_OPA_URL": endpoints.opa_url,
-            "SUTURE_API_HOST": self._wanted.api_host,
-            "SUTURE_API_PORT": str(port),
-            "SUTURE_API_URL": api_url,
-            "SUTURE_LEASE": str(self._wanted.lease.total_seconds()),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **self._wanted.more,
-        }
+        return (
+            inherited
+            | urls
+            | {
+                "SUTURE_DATA": str(self._data),
+                "SUTURE_TEMPORAL_ADDRESS": endpoints.temporal_address,
+                "SUTURE_TEMPORAL_UI_URL": endpoints.temporal_ui_url or "",
+                "SUTURE_OPA_URL": endpoints.opa_url,
+                "SUTURE_API_HOST": self._wanted.api_host,
+                "SUTURE_API_PORT": str(port),
+                "SUTURE_API_URL": api_url,
+                "SUTURE_LEASE": str(self._wanted.lease.total_seconds()),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **self._wanted.more,
+            }
+        )
 
     def _role_passwords(self) -> dict[str, str]:
         """One secret per role, made once, in a file of mode 0600."""

@@ -100,10 +100,10 @@ class Outbox:
 
     async def depth(self) -> int:
         async with self._engine.connect() as connection:
-            count: int = await connection.scalar(
+            count = await connection.scalar(
                 select(func.count()).select_from(OutboxRow).where(col(OutboxRow.delivered_at).is_(None))
             )
-            return count
+            return count or 0
 
     async def delivered(self, post: Post) -> None:
         await self._change(post, delivered_at=func.suture.now(), attempts=post.attempts + 1)

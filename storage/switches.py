@@ -73,7 +73,7 @@ async def all_platform(session: AsyncSession) -> list[KillSwitch]:
     return [_to_platform(row) for row in await session.scalars(statement)]
 
 
-async def put(  # noqa: PLR0913 - a switch has these columns
+async def put(
     session: AsyncSession,
     org: OrgId,
     level: SwitchLevel,

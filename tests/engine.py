@@ -61,9 +61,7 @@ async def endpoints(postgres: PostgresAddress) -> AsyncIterator[Endpoints]:
 
 
 @pytest.fixture(scope="session")
-def chosen(
-    endpoints: Endpoints, database_urls: DatabaseUrls, kms, tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
+def chosen(endpoints: Endpoints, database_urls: DatabaseUrls, kms, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of a process that serves everything."""
     data = tmp_path_factory.mktemp("data")
     (data / "keys").mkdir(mode=0o700)

@@ -19,6 +19,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows import details, options
     from workflows.remediation import RemediationWorkflow
 
+PLANS = 4
+"""A plan and three that take its place; after that a person has to look."""
+
 
 class Carrying:
     """The part of a workflow that carries a plan. How a plan ends is the incident's next status; `planning` means stale."""
@@ -33,13 +36,7 @@ class Carrying:
     @workflow.update
     async def decide(self, request: RequestId) -> Settled:
         """Do what the stored request asks for: who sent this is not believed, the row is."""
-        await workflow.wait_condition(lambda: self._is_open)
-        settled = await workflow.execute_activity_method(
-            Governance.settle_request, RequestRef(org=self._org, id=request), task_queue=Governance.queue, **options.POLICY
-        )
-        self._is_told_to_execute = self._is_told_to_execute or settled.kind is RequestKind.EXECUTE
-        self._stirred += 1
-        return settled
+        return await self._settle(request)
 
     @decide.validator
     def _refuse_when_nobody_asks(self, request: RequestId) -> None:
@@ -52,7 +49,7 @@ class Carrying:
         if not self._is_asking:
             return
         try:
-            await self.decide(request)
+            await self._settle(request)
         except ActivityError as error:
             workflow.logger.info("a request by signal was refused", extra={"cause": str(error.cause)})
 
@@ -60,6 +57,15 @@ class Carrying:
     def wake(self) -> None:
         """Something has changed in the database: a switch, a revoked grant, a resolved incident."""
         self._stirred += 1
+
+    async def _settle(self, request: RequestId) -> Settled:
+        await workflow.wait_condition(lambda: self._is_open)
+        settled: Settled = await workflow.execute_activity_method(
+            Governance.settle_request, RequestRef(org=self._org, id=request), task_queue=Governance.queue, **options.POLICY
+        )
+        self._is_told_to_execute = self._is_told_to_execute or settled.kind is RequestKind.EXECUTE
+        self._stirred += 1
+        return settled
 
     async def carry(self, state: PlanState) -> Status:
         """Take the plan as far as it may go."""
@@ -95,9 +101,7 @@ class Carrying:
     async def _permission(self, ref: PlanRef, preflight: Preflighted) -> Status | None:
         """Why nobody lets the plan execute, or None."""
         if preflight.tier is Tier.AUTO:
-            await workflow.execute_activity_method(
-                Governance.grant_alone, ref, task_queue=Governance.queue, **options.RECORD
-            )
+            await workflow.execute_activity_method(Governance.grant_alone, ref, task_queue=Governance.queue, **options.RECORD)
             return None
         self._is_asking = True
         standing = await workflow.execute_activity_method(
@@ -111,7 +115,7 @@ class Carrying:
     async def _decided(self, ref: PlanRef) -> Standing:
         while True:
             seen = self._stirred
-            standing = await workflow.execute_activity_method(
+            standing: Standing = await workflow.execute_activity_method(
                 Governance.tend_approval, ref, task_queue=Governance.queue, **options.RECORD
             )
             if standing.status is not ApprovalStatus.OPEN:
@@ -134,7 +138,9 @@ class Carrying:
                     return Status.EXPIRED
                 case GrantStatus.REVOKED:
                     return Status.REJECTED
-                case GrantStatus.VOID | GrantStatus.CONSUMED:
+                case GrantStatus.VOID:
+                    return Status.PLANNING
+                case GrantStatus.CONSUMED:
                     return Status.NEEDS_HUMAN
         return None
 
@@ -150,9 +156,7 @@ class Carrying:
         return outcome.incident_status
 
     async def _withdraw(self, ref: PlanRef) -> None:
-        await workflow.execute_activity_method(
-            Governance.withdraw_plan, ref, task_queue=Governance.queue, **options.RECORD
-        )
+        await workflow.execute_activity_method(Governance.withdraw_plan, ref, task_queue=Governance.queue, **options.RECORD)
 
     async def _stir(self, seen: int, at_most: timedelta, why: str) -> None:
         try:

@@ -11,9 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.plan import PlanState
     from domain.refs import IncidentEnd, IncidentRef, PlanRef, PlanWish
     from workflows import details, options
-    from workflows.carrying import Carrying
-
-_PLANS = 4
+    from workflows.carrying import PLANS, Carrying
 
 
 @workflow.defn
@@ -39,7 +37,7 @@ class IncidentWorkflow(Carrying):
         self._stirred += 1
 
     async def _story(self, ref: IncidentRef) -> Status:
-        incident = await workflow.execute_activity_method(
+        incident: Incident = await workflow.execute_activity_method(
             Governance.look_at_incident, ref, task_queue=Governance.queue, **options.RECORD
         )
         if incident.ended_at is not None:
@@ -49,7 +47,7 @@ class IncidentWorkflow(Carrying):
         try:
             await self._diagnose(ref)
             status = Status.PLANNING
-            for _ in range(_PLANS):
+            for _ in range(PLANS):
                 plan = await self._plan(ref, supersedes=plan)
                 status = await self.carry(plan) if plan else Status.NEEDS_HUMAN
                 if status is not Status.PLANNING:
@@ -74,9 +72,7 @@ class IncidentWorkflow(Carrying):
 
     async def _diagnose(self, ref: IncidentRef) -> None:
         details.enter("diagnosis", "finding out why")
-        cause = await workflow.execute_activity_method(
-            Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER
-        )
+        cause = await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
         details.show(cause or "no cause found")
 
     async def _plan(self, ref: IncidentRef, *, supersedes: PlanState | None) -> PlanState | None:
@@ -84,9 +80,7 @@ class IncidentWorkflow(Carrying):
         wish = PlanWish(
             incident=ref, carrier=workflow.info().workflow_id, supersedes=supersedes.plan.id if supersedes else None
         )
-        return await workflow.execute_activity_method(
-            Governance.plan_fix, wish, task_queue=Governance.queue, **options.POLICY
-        )
+        return await workflow.execute_activity_method(Governance.plan_fix, wish, task_queue=Governance.queue, **options.POLICY)
 
     async def _close(self, ref: IncidentRef, status: Status) -> Status:
         details.enter(status, f"ended: **{status}**", needs_human=status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK})

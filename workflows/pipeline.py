@@ -34,9 +34,7 @@ class PipelineWorkflow:
                 if failure is None:
                     return await self._finish()
                 details.show(f"stage **{failure.stage}** failed ({failure.error_code}); waiting to be healed")
-                await workflow.execute_activity_method(
-                    Running.fail_run, failure, task_queue=Running.queue, **options.RECORD
-                )
+                await workflow.execute_activity_method(Running.fail_run, failure, task_queue=Running.queue, **options.RECORD)
             if not await self._is_healed():
                 return RunStatus.FAILED
 
@@ -118,8 +116,6 @@ class PipelineWorkflow:
             workflow.logger.info("looking for healing again")
 
     async def _finish(self) -> RunStatus:
-        await workflow.execute_activity_method(
-            Running.finish_run, self._ref, task_queue=Running.queue, **options.RECORD
-        )
+        await workflow.execute_activity_method(Running.finish_run, self._ref, task_queue=Running.queue, **options.RECORD)
         details.show("every stage passed")
         return RunStatus.SUCCEEDED

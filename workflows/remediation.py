@@ -35,9 +35,7 @@ class RemediationWorkflow:
 
     @workflow.run
     async def run(self, ref: PlanRef) -> RemediationOutcome:
-        begun = await workflow.execute_activity_method(
-            Acting.begin_remediation, ref, task_queue=Acting.queue, **options.POLICY
-        )
+        begun = await workflow.execute_activity_method(Acting.begin_remediation, ref, task_queue=Acting.queue, **options.POLICY)
         if begun.outcome is not None:
             return await self._end(begun.outcome)
         try:

@@ -1,0 +1,23 @@
+"""Secrets of stages: written, replaced, never returned."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field, SecretStr
+
+from api.deps import Caller, KeyedRoute, Services, guarded
+from domain.base import Name, Value
+from domain.errors import NotFoundError
+from domain.pipeline import SecretName
+
+router = APIRouter(prefix="/secrets", tags=["admin"], route_class=KeyedRoute)
+
+
+class SecretIn(Value):
+    value: Annotated[SecretStr, Field(min_length=1, max_length=65_536)]
+
+
+@router.put("/{environment}/{name}", status_code=204, **guarded("secret.write", NotFoundError))
+async def put(environment: Name, name: SecretName, body: SecretIn, caller: Caller, services: Services) -> None:
+    """Store or replace a secret; the next stage that asks gets this one."""
+    await services.secrets.put(caller, environment, name, body.value)
