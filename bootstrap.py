@@ -14,6 +14,8 @@ from domain.errors import InvalidError
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from adapters.metrics import PrometheusMetrics
+    from adapters.otel import Tracing
     from services.registry import Services
     from services.relay import Relay
     from settings import Settings
@@ -27,6 +29,8 @@ class WorkerParts:
     """What a worker process serves its queues with."""
 
     client: "Client"
+    tracing: "Tracing"
+    metrics: "PrometheusMetrics"
     activities: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     relay: "Relay | None" = None
 
@@ -44,19 +48,21 @@ async def api_services(chosen: "Settings", *, through: Callable[["Client"], "Cli
     from services.registry import Services
 
     async with AsyncExitStack() as stack:
-        base = await _base(stack, chosen, through)
-        yield Services(**_use_cases(base, chosen))
+        base = await _base(stack, chosen, through, service="suture-api")
+        yield Services(**_use_cases(base, chosen), spans=base.tracing)
 
 
 @asynccontextmanager
 async def worker_parts(chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself) -> AsyncIterator[WorkerParts]:
     """The activities of the queues the settings name, and the relay where `io` is served."""
     async with AsyncExitStack() as stack:
-        base = await _base(stack, chosen, through)
+        base = await _base(stack, chosen, through, service="suture-worker")
+        if chosen.worker_metrics_port:
+            stack.callback(base.metrics.serve(chosen.worker_metrics_port))
         cases = _use_cases(base, chosen)
         activities = _activities(base, cases, chosen)
         relay = await _relay(stack, base, chosen) if "io" in chosen.queues else None
-        yield WorkerParts(client=base.client, activities=activities, relay=relay)
+        yield WorkerParts(client=base.client, activities=activities, relay=relay, tracing=base.tracing, metrics=base.metrics)
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,17 @@ class _Base:
     ledger: Any
     signer: Any
     blobs: Any
+    tracing: Any
+    metrics: Any
     hmac_key: bytes
 
 
-async def _base(stack: AsyncExitStack, chosen: "Settings", through: Callable[["Client"], "Client"]) -> _Base:
+async def _base(stack: AsyncExitStack, chosen: "Settings", through: Callable[["Client"], "Client"], *, service: str) -> _Base:
     from adapters.blobs import DirectoryBlobs
     from adapters.codec import data_converter
+    from adapters.metrics import PrometheusMetrics
     from adapters.opa import OpaPolicy
+    from adapters.otel import open_tracing
     from adapters.secrets import MasterKeyFile
     from adapters.signing import Ed25519Signer
     from services.keyring import OrgKeyring
@@ -87,6 +97,8 @@ async def _base(stack: AsyncExitStack, chosen: "Settings", through: Callable[["C
 
     database = Database(open_engine(_needed(chosen, "database_url").get_secret_value(), size=chosen.database_pool))
     stack.push_async_callback(database.close)
+    tracing, metrics = open_tracing(chosen.otlp_endpoint, service=service, region=chosen.region), PrometheusMetrics()
+    stack.push_async_callback(tracing.close)
     keyring = OrgKeyring(database, MasterKeyFile(_file(chosen, "master_key_file", "master.key")))
     client = await connect(
         _needed(chosen, "temporal_address"),
@@ -94,6 +106,8 @@ async def _base(stack: AsyncExitStack, chosen: "Settings", through: Callable[["C
         namespace=chosen.temporal_namespace,
         tls=_tls(chosen),
         runtime=_runtime(chosen),
+        spans=tracing,
+        metrics=metrics,
     )
     client = through(client)
     return _Base(
@@ -105,6 +119,8 @@ async def _base(stack: AsyncExitStack, chosen: "Settings", through: Callable[["C
         ledger=Ledger(),
         signer=Ed25519Signer(_file(chosen, "signing_key_file", "signing.key")),
         blobs=DirectoryBlobs(chosen.blobs or chosen.data / "blobs"),
+        tracing=tracing,
+        metrics=metrics,
         hmac_key=hmac_key(chosen),
     )
 
@@ -192,8 +208,8 @@ def _activities(base: _Base, cases: dict[str, Any], chosen: "Settings") -> dict[
     found: dict[str, tuple[object, ...]] = {
         "io": (
             Running(cases["runs"]),
-            Governance(cases["incidents"], cases["planning"], preflights, cases["approvals"], cases["recovery"]),
-            Acting(remediation),
+            Governance(cases["incidents"], cases["planning"], preflights, cases["approvals"], cases["recovery"], base.metrics),
+            Acting(remediation, base.metrics),
         ),
         "inference": (Inference(cases["diagnostics"]),),
     }
@@ -239,7 +255,7 @@ async def _relay(stack: AsyncExitStack, base: _Base, chosen: "Settings") -> "Rel
 
     engine = open_engine(_needed(chosen, "database_relay_url").get_secret_value(), size=4, name="suture-relay")
     stack.push_async_callback(engine.dispose)
-    return Relay(Outbox(engine), base.database, base.engine)
+    return Relay(Outbox(engine), base.database, base.engine, metrics=base.metrics)
 
 
 def hmac_key(chosen: "Settings") -> bytes:

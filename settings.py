@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.errors import InvalidError
+from domain.units import Duration
 
 
 class Settings(BaseSettings):
@@ -45,13 +46,14 @@ class Settings(BaseSettings):
     api_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     api_url: str = Field(default="http://127.0.0.1:8080", description="where people reach the API")
     token: SecretStr | None = Field(default=None, description="the token the command line uses")
-    metrics_port: Annotated[int, Field(ge=0, le=65535, description="0 chooses none")] = 0
+    metrics_port: Annotated[int, Field(ge=0, le=65535, description="the engine SDK's metrics; 0 chooses none")] = 0
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535, description="a worker's own metrics; 0 chooses none")] = 0
 
     queues: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="task queues one worker serves, comma-separated"
     )
     environments: Annotated[tuple[str, ...], NoDecode] = ("dev", "staging", "prod")
-    lease: timedelta = Field(default=timedelta(seconds=30), description="how long a silent worker keeps its target")
+    lease: Duration = Field(default=timedelta(seconds=30), description="how long a silent worker keeps its target")
     ready_file: Path | None = Field(default=None, description="written by a worker once it serves its queues")
     workflow_cache: Annotated[int, Field(ge=0, le=100_000)] = 500
     execute_workers: Annotated[int, Field(ge=1, le=16)] = 2

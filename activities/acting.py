@@ -10,14 +10,16 @@ from domain.outcome import Begun, RemediationEnd, VerdictOutcome, VerifyLook
 from domain.refs import PlanRef
 
 if TYPE_CHECKING:
+    from services.ports import Metrics
     from services.remediation import Remediation
 
 
 class Acting:
     queue = "io"
 
-    def __init__(self, remediation: Remediation) -> None:
+    def __init__(self, remediation: Remediation, metrics: Metrics) -> None:
         self._remediation = remediation
+        self._metrics = metrics
 
     @activity.defn
     async def begin_remediation(self, ref: PlanRef) -> Begun:
@@ -35,3 +37,4 @@ class Acting:
     @activity.defn
     async def end_remediation(self, end: RemediationEnd) -> None:
         await self._remediation.finish(end.plan, end.outcome)
+        self._metrics.remediation_ended(end.outcome)

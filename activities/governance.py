@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.approvals import Approvals
     from services.incidents import Incidents
     from services.planning import Planning
+    from services.ports import Metrics
     from services.preflights import Preflights
     from services.recovery import Recovery
 
@@ -25,13 +26,20 @@ class Governance:
     queue = "io"
 
     def __init__(
-        self, incidents: Incidents, planning: Planning, preflights: Preflights, approvals: Approvals, recovery: Recovery
+        self,
+        incidents: Incidents,
+        planning: Planning,
+        preflights: Preflights,
+        approvals: Approvals,
+        recovery: Recovery,
+        metrics: Metrics,
     ) -> None:
         self._incidents = incidents
         self._planning = planning
         self._preflights = preflights
         self._approvals = approvals
         self._recovery = recovery
+        self._metrics = metrics
 
     @activity.defn
     async def look_at_incident(self, ref: IncidentRef) -> Incident:
@@ -55,7 +63,9 @@ class Governance:
 
     @activity.defn
     async def judge_preflight(self, runs: DryRuns) -> Preflighted:
-        return await self._preflights.judge(runs)
+        judged = await self._preflights.judge(runs)
+        self._metrics.preflight_judged(judged.tier, passed=judged.passed)
+        return judged
 
     @activity.defn
     async def grant_alone(self, ref: PlanRef) -> None:

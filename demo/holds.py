@@ -1,5 +1,6 @@
-"""The other end of `load`'s waiting points: puts the files it waits for, and sees which point it has reached."""
+"""The other end of the stages' waiting points: puts the files they wait for, and sees which point is reached."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 
@@ -9,8 +10,9 @@ _KEY = "hold"
 
 
 class Point(StrEnum):
-    """Where `load` can be stopped."""
+    """Where a stage can be stopped."""
 
+    BEFORE_JOIN = "before_join"
     BEFORE_TRANSACTION = "before_transaction"
     INSIDE_TRANSACTION = "inside_transaction"
     AFTER_COMMIT = "after_commit"
@@ -24,14 +26,14 @@ class Holds:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o777)
 
-    def applied(self, spec: PipelineSpec, *, stage: str) -> PipelineSpec:
-        """`spec` with `stage` looking into this folder."""
-        stages = [
-            one.model_copy(update={"uses": (*one.uses, _KEY)}) if one.name == stage and _KEY not in one.uses else one
+    def applied(self, spec: PipelineSpec, *, stages: Collection[str]) -> PipelineSpec:
+        """`spec` with `stages` looking into this folder."""
+        held = [
+            one.model_copy(update={"uses": (*one.uses, _KEY)}) if one.name in stages and _KEY not in one.uses else one
             for one in spec.stages
         ]
         config = {**spec.config, _KEY: str(self._folder)}
-        return PipelineSpec.model_validate({**spec.model_dump(), "stages": stages, "config": config})
+        return PipelineSpec.model_validate({**spec.model_dump(), "stages": held, "config": config})
 
     def arm(self, point: Point) -> None:
         """Let the next stage that comes to `point` wait there."""

@@ -76,7 +76,7 @@ class StoppedError(ConflictError):
 
 
 class LeaseLostError(ConflictError):
-    code = "lease_lost"
+    code, retryable = "lease_lost", True
 
 
 class PreconditionFailedError(HealError):

@@ -1,13 +1,14 @@
 """The outside world as the use cases see it; adapters and `workflows.client` implement these."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from domain.approval import Settled
 from domain.base import Digest, OrgId
-from domain.outcome import StepResult
+from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
 from domain.policy import (
     ApprovalFacts,
@@ -18,6 +19,7 @@ from domain.policy import (
     PolicyAnswer,
     PreflightFacts,
     Reason,
+    Tier,
 )
 from domain.preflight import DryRun
 from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
@@ -150,3 +152,22 @@ class CheckpointShelf(Protocol):
 
     async def keep(self, org: OrgId, size: int, note: str) -> None: ...
     async def notes(self, org: OrgId) -> tuple[str, ...]: ...
+
+
+class Span(Protocol):
+    def update_name(self, name: str) -> None: ...
+
+
+class Spans(Protocol):
+    """Opens a span in the current trace; what runs inside joins it."""
+
+    def open(self, name: str, **attributes: str) -> AbstractContextManager[Span]: ...
+
+
+class Metrics(Protocol):
+    """Counts what happened in this process."""
+
+    def activity_ended(self, activity: str, outcome: str, seconds: float) -> None: ...
+    def preflight_judged(self, tier: Tier, *, passed: bool) -> None: ...
+    def remediation_ended(self, outcome: RemediationOutcome) -> None: ...
+    def outbox_seen(self, depth: int, oldest: timedelta) -> None: ...

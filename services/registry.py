@@ -16,7 +16,7 @@ from services.intake import Intake
 from services.operations import Operations
 from services.pipelines import Pipelines
 from services.planning import Planning
-from services.ports import Blobs, Policy
+from services.ports import Blobs, Policy, Spans
 from services.principals import Principals
 from services.recovery import Recovery
 from services.runs import Runs
@@ -49,3 +49,4 @@ class Services:
     secrets: Secrets
     switches: Switches
     workflows: Workflows
+    spans: Spans | None = None

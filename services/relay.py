@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 
 from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId
 from domain.errors import HealError, UnavailableError
 from domain.identity import SwitchLevel
 from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
-from services.ports import Engine
+from domain.trace import arrived, current_trace
+from services.ports import Engine, Metrics
 from storage import incidents, plans
 from storage.engine import Database
 from storage.outbox import Letter, Outbox, Post
 
 _BATCH = 100
 _POLL = timedelta(seconds=1)
+_MEASURE = timedelta(seconds=5)
 _LONGEST = timedelta(minutes=5)
 _ANSWER_WITHIN = timedelta(seconds=5)
 _WORKFLOWS = 10_000
@@ -23,10 +26,12 @@ log = logging.getLogger("suture.relay")
 
 
 class Relay:
-    def __init__(self, outbox: Outbox, database: Database, engine: Engine) -> None:
+    def __init__(self, outbox: Outbox, database: Database, engine: Engine, *, metrics: Metrics | None = None) -> None:
         self._outbox = outbox
         self._database = database
         self._engine = engine
+        self._metrics = metrics
+        self._measure_at = 0.0
         self._written = asyncio.Event()
 
     async def run(self) -> None:
@@ -54,13 +59,20 @@ class Relay:
                 self._written.clear()
                 if await self.deliver_due() == _BATCH:
                     continue
+                await self._measure()
                 try:
                     async with asyncio.timeout(_POLL.total_seconds()):
                         await self._written.wait()
                 except TimeoutError:
                     continue
 
+    async def _measure(self) -> None:
+        if self._metrics is not None and time.monotonic() >= self._measure_at:
+            self._measure_at = time.monotonic() + _MEASURE.total_seconds()
+            self._metrics.outbox_seen(*await self._outbox.waiting())
+
     async def _deliver(self, post: Post) -> None:
+        current_trace.set(arrived({key: str(value) for key, value in post.payload.items()}, org=post.org))
         try:
             await self._hand_over(post)
         except UnavailableError as error:

@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from domain.base import Value
 from domain.errors import UnavailableError
+from domain.units import duration_text
 from stack import ports
 from stack.child import ChildSpec, Probe, Report
+from stack.interpreter import stage_python
 from stack.local import Endpoints, Stack
 from stack.postgres import PostgresAddress
 
@@ -20,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _ROLES = ("app", "relay", "upkeep", "platform")
 _PROVISION_WITHIN = timedelta(seconds=60)
 _CONTROL = ("scheduler", "orchestrator", "replay")
-_RECORDS = ("io", "inference", "background")
+_RECORDS = ("io", "inference")
 
 
 class Wanted(Value):
@@ -94,7 +96,8 @@ class Application:
                 "SUTURE_API_HOST": self._wanted.api_host,
                 "SUTURE_API_PORT": str(port),
                 "SUTURE_API_URL": api_url,
-                "SUTURE_LEASE": str(self._wanted.lease.total_seconds()),
+                "SUTURE_LEASE": duration_text(self._wanted.lease),
+                "SUTURE_STAGE_PYTHON": os.environ.get("SUTURE_STAGE_PYTHON") or str(stage_python(self._data)),
                 "PYTHONDONTWRITEBYTECODE": "1",
                 **self._wanted.more,
             }

@@ -48,11 +48,15 @@ class Policy:
         return await is_well(f"{self.url}/health?bundles=true")
 
     def _write_config(self) -> None:
-        source = {"resource": self._bundle.path.resolve().as_uri(), "signing": {"keyid": _KEY}}
-        config = {
-            "bundles": {"suture": source},
-            "keys": {_KEY: {"algorithm": ALGORITHM, "key": self._bundle.public_key()}},
-        }
-        temporary = self._folder / "config.new"
-        temporary.write_text(json.dumps(config, indent=2))
-        temporary.replace(self._folder / "config.json")
+        write_config(self._folder / "config.json", bundle=self._bundle.path.resolve(), public_key=self._bundle.public_key())
+
+
+def write_config(path: Path, *, bundle: Path, public_key: str) -> None:
+    """The server's config: it loads one bundle from a file, and only when the signature is right."""
+    config = {
+        "bundles": {"suture": {"resource": bundle.as_uri(), "signing": {"keyid": _KEY}}},
+        "keys": {_KEY: {"algorithm": ALGORITHM, "key": public_key}},
+    }
+    temporary = path.with_name("config.new")
+    temporary.write_text(json.dumps(config, indent=2))
+    temporary.replace(path)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import OrgId, Value
+from domain.trace import carried
 from storage.engine import document, moment
 
 _LEADER = 0x5075_7265
@@ -58,8 +59,9 @@ class Post(Value):
 async def add(
     session: AsyncSession, org: OrgId, letter: Letter, payload: dict[str, Any], *, after: timedelta = timedelta(0)
 ) -> UUID:
-    """Write a letter that is due `after` this long."""
-    values = {"org_id": org, "id": func.uuidv7(), "kind": str(letter), "payload": payload, "due_at": func.suture.now() + after}
+    """Write a letter that is due `after` this long; it carries the trace of whoever writes it."""
+    due_at = func.suture.now() + after
+    values = {"org_id": org, "id": func.uuidv7(), "kind": str(letter), "payload": payload | carried(), "due_at": due_at}
     identifier: UUID = (await session.execute(insert(OutboxRow).values(**values).returning(col(OutboxRow.id)))).scalar_one()
     return identifier
 
@@ -98,12 +100,13 @@ class Outbox:
         async with AsyncSession(self._engine) as session:
             return [_to_post(row) for row in await session.scalars(statement)]
 
-    async def depth(self) -> int:
+    async def waiting(self) -> tuple[int, timedelta]:
+        """How many letters are undelivered, and for how long the oldest is overdue."""
+        overdue = func.max(func.suture.now() - col(OutboxRow.due_at))
+        statement = select(func.count(), overdue).select_from(OutboxRow).where(col(OutboxRow.delivered_at).is_(None))
         async with self._engine.connect() as connection:
-            count = await connection.scalar(
-                select(func.count()).select_from(OutboxRow).where(col(OutboxRow.delivered_at).is_(None))
-            )
-            return count or 0
+            count, oldest = (await connection.execute(statement)).one()
+            return count, max(oldest or timedelta(0), timedelta(0))
 
     async def delivered(self, post: Post) -> None:
         await self._change(post, delivered_at=func.suture.now(), attempts=post.attempts + 1)

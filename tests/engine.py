@@ -91,6 +91,7 @@ class World:
     settings: Settings
     skipper: TimeSkipper
     shift: Shift
+    parts: bootstrap.WorkerParts
 
     async def advance(self, org: OrgId, by: timedelta, *handles: WorkflowHandle) -> None:
         await self.shift(org, by)
@@ -123,6 +124,6 @@ async def world(chosen: Settings, shift: Shift) -> AsyncIterator[World]:
             await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
         relay = asyncio.create_task(parts.relay.run())
         services = await stack.enter_async_context(bootstrap.api_services(chosen, through=through))
-        yield World(services=services, client=parts.client, settings=chosen, skipper=held[0], shift=shift)
+        yield World(services=services, client=parts.client, settings=chosen, skipper=held[0], shift=shift, parts=parts)
         relay.cancel()
         await asyncio.gather(relay, return_exceptions=True)

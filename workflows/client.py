@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import (
     Client,
@@ -26,17 +26,31 @@ from workflows.plan import PlanWorkflow
 from workflows.recovery import RecoveryWorkflow
 from workflows.registry import plugin
 
+if TYPE_CHECKING:
+    from services.ports import Metrics, Spans
+
 _RPC = timedelta(seconds=5)
 _GONE = {RPCStatusCode.NOT_FOUND}
 
 
 async def connect(
-    address: str, converter: DataConverter, *, namespace: str = "default", tls: TLSConfig | None = None, runtime: Any = None
+    address: str,
+    converter: DataConverter,
+    *,
+    namespace: str = "default",
+    tls: TLSConfig | None = None,
+    runtime: Any = None,
+    spans: "Spans | None" = None,
+    metrics: "Metrics | None" = None,
 ) -> Client:
     """Raises UnavailableError: nobody answers at `address`."""
     try:
         return await Client.connect(
-            address, namespace=namespace, plugins=[plugin(converter)], tls=tls or False, runtime=runtime
+            address,
+            namespace=namespace,
+            plugins=[plugin(converter, spans=spans, metrics=metrics)],
+            tls=tls or False,
+            runtime=runtime,
         )
     except RuntimeError as error:
         raise errors.UnavailableError(f"the workflow engine does not answer at {address}; is it running?") from error

@@ -1,12 +1,13 @@
 """Carry one plan that a person asked for."""
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
     from domain.incident import Status
     from domain.plan import PlanState
-    from domain.refs import IncidentEnd, IncidentRef, PlanRef
+    from domain.refs import IncidentRef, PlanRef
     from workflows import options
     from workflows.carrying import PLANS, Carrying
 
@@ -16,26 +17,37 @@ class PlanWorkflow(Carrying):
     @workflow.init
     def __init__(self, ref: PlanRef) -> None:
         super().__init__(ref.org)
+        self._ref = ref
 
     @workflow.run
     async def run(self, ref: PlanRef) -> Status:
-        state: PlanState | None = await workflow.execute_activity_method(
+        state: PlanState = await workflow.execute_activity_method(
             Governance.look_at_plan, ref, task_queue=Governance.queue, **options.RECORD
         )
-        status = Status.PLANNING
-        for _ in range(PLANS):
-            if state is None or status is not Status.PLANNING:
-                break
-            incident, stale = state.plan.incident, PlanRef(org=ref.org, id=state.plan.id)
-            status = await self.carry(state)
-            if status is Status.PLANNING:
-                state = await workflow.execute_activity_method(
-                    Governance.plan_again, stale, task_queue=Governance.queue, **options.POLICY
-                )
-        if status is Status.VERIFIED:
-            end = IncidentEnd(incident=IncidentRef(org=ref.org, id=incident), status=status)
-            await workflow.execute_activity_method(
-                Governance.close_incident, end, task_queue=Governance.queue, **options.RECORD
-            )
+        incident = IncidentRef(org=ref.org, id=state.plan.incident)
+        try:
+            status = await self._carry_on(state)
+        except BaseException as error:
+            if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
+                raise
+            await self._withdraw(self._ref)
+            await self._end(incident, Status.NEEDS_HUMAN)
+            raise
+        await self._end(incident, Status.NEEDS_HUMAN if status is Status.PLANNING else status)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return status
+
+    async def _carry_on(self, state: PlanState) -> Status:
+        """Carry the plan, and those that take its place when it goes stale."""
+        for _ in range(PLANS):
+            self._ref = PlanRef(org=self._ref.org, id=state.plan.id)
+            status = await self.carry(state)
+            if status is not Status.PLANNING:
+                return status
+            again: PlanState | None = await workflow.execute_activity_method(
+                Governance.plan_again, self._ref, task_queue=Governance.queue, **options.POLICY
+            )
+            if again is None:
+                return Status.NEEDS_HUMAN
+            state = again
+        return Status.NEEDS_HUMAN

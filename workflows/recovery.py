@@ -1,12 +1,13 @@
 """Replay failed work: carry the one-step plan that was made for it, and record what came of it."""
 
 from temporalio import workflow
+from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
     from domain.incident import Status
     from domain.recovery import RecoveryFinished, RecoveryOutcome
-    from domain.refs import RecoveryRef
+    from domain.refs import PlanRef, RecoveryRef
     from workflows import options
     from workflows.carrying import Carrying
 
@@ -19,21 +20,26 @@ class RecoveryWorkflow(Carrying):
 
     @workflow.run
     async def run(self, ref: RecoveryRef) -> RecoveryOutcome:
-        plan = await workflow.execute_activity_method(
+        plan: PlanRef = await workflow.execute_activity_method(
             Governance.plan_recovery, ref, task_queue=Governance.queue, **options.RECORD
         )
         state = await workflow.execute_activity_method(
             Governance.look_at_plan, plan, task_queue=Governance.queue, **options.RECORD
         )
-        outcome = _outcome(await self.carry(state))
-        await workflow.execute_activity_method(
-            Governance.finish_recovery,
-            RecoveryFinished(recovery=ref, outcome=outcome),
-            task_queue=Governance.queue,
-            **options.RECORD,
-        )
+        try:
+            outcome = _outcome(await self.carry(state))
+        except BaseException as error:
+            if is_cancelled_exception(error):
+                await self._withdraw(plan)
+                await self._finish(ref, RecoveryOutcome.UNKNOWN)
+            raise
+        await self._finish(ref, outcome)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return outcome
+
+    async def _finish(self, ref: RecoveryRef, outcome: RecoveryOutcome) -> None:
+        end = RecoveryFinished(recovery=ref, outcome=outcome)
+        await workflow.execute_activity_method(Governance.finish_recovery, end, task_queue=Governance.queue, **options.RECORD)
 
 
 def _outcome(status: Status) -> RecoveryOutcome:

@@ -1,14 +1,20 @@
 """Which workflows run on which queue, and the one plugin that client, worker and replayer share."""
 
+from typing import TYPE_CHECKING
+
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.incident import IncidentWorkflow
+from workflows.interceptor import Observed
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.recovery import RecoveryWorkflow
 from workflows.remediation import RemediationWorkflow
+
+if TYPE_CHECKING:
+    from services.ports import Metrics, Spans
 
 WORKFLOWS: dict[str, tuple[type, ...]] = {
     "scheduler": (PipelineWorkflow,),
@@ -25,6 +31,6 @@ def sandbox() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
-def plugin(converter: DataConverter) -> SimplePlugin:
+def plugin(converter: DataConverter, *, spans: "Spans | None" = None, metrics: "Metrics | None" = None) -> SimplePlugin:
     """What must be alike wherever a history is written or read."""
-    return SimplePlugin("suture", data_converter=converter, workflow_runner=sandbox())
+    return SimplePlugin("suture", data_converter=converter, workflow_runner=sandbox(), interceptors=[Observed(spans, metrics)])

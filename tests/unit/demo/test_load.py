@@ -28,7 +28,7 @@ def secrets_of(target: Any) -> dict[str, str]:
 def holding(bench: Any, folder: Path, point: Point) -> Holds:
     """Make `load` stop at `point`."""
     holds = Holds(folder)
-    bench.spec = holds.applied(bench.spec, stage="load")
+    bench.spec = holds.applied(bench.spec, stages=["load"])
     holds.arm(point)
     return holds
 

@@ -1,4 +1,4 @@
-"""Lets the demo stop `load` at a named point: without the config key `hold` nothing here happens."""
+"""Lets the demo stop a stage at a named point: without the config key `hold` nothing here happens."""
 
 import asyncio
 from pathlib import Path

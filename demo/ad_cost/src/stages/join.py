@@ -1,14 +1,17 @@
 """Joins both series by the hour and works out how many clicks a thousand views brought."""
 
+import asyncio
 from pathlib import Path
 from statistics import fmean
 
 from .contract import config, count_rows, inputs, read_rows, require, run, write_rows
+from .hold import hold
 
 _HOUR = len("2011-07-01 00")
 
 
 def main() -> None:
+    asyncio.run(hold("before_join"))
     column = config()["join_column"]
     click, mille = (_by_hour(inputs("validate") / f"{name}.csv", column) for name in ("click", "mille"))
     rows = [

@@ -1,0 +1,1 @@
+"""What `suture` can be told, a file per noun."""
