@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from services.ports import Metrics, Spans
 
+_NO_RUN = str(UUID(int=1))
 STAGES = {
     "fail_run": "signal.ingest",
     "diagnose": "rca.hypothesize",
@@ -43,7 +45,7 @@ class ObservedActivities(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 (the name is the engine's)
         """Raises ApplicationError for every HealError: its code as the type, retried only where that may help."""
         told = activity.info()
-        trace = trace_in(input.headers, workflow_id=told.workflow_id or "", run_id=told.workflow_run_id or told.activity_run_id)
+        trace = trace_in(input.headers, workflow_id=told.workflow_id or "", run_id=told.workflow_run_id or _NO_RUN)
         token, began, outcome = current_trace.set(trace), time.monotonic(), "failed"
         try:
             with self._span(told):

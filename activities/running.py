@@ -32,5 +32,9 @@ class Running:
         await self._runs.finish(ref)
 
     @activity.defn
+    async def cancel_run(self, ref: RunRef) -> None:
+        await self._runs.cancel(ref)
+
+    @activity.defn
     async def look_for_healing(self, ref: RunRef) -> Healing:
         return await self._runs.healing(ref)

@@ -101,7 +101,7 @@ async def _diagnosed(scene: Scene, incident: str, broken: Breakage) -> None:
     support = sorted({kinds[each] for each in top["support"]})
     scene.say(f"  why: [bold]{top['statement']}[/bold] ({top['confidence']:.0%}), by {', '.join(support)}")
     scene.say(f"  against another cause: {len(top['counter'])} counter-example (same data, v1, passed)")
-    named = re.fullmatch(r"configuration drift in v2, key (\S+), changed \d+ s before stage \S+ failed", top["statement"])
+    named = re.fullmatch(r"configuration drift in v2, key (\S+), changed [\d.]+ s before stage \S+ failed", top["statement"])
     scene.expect(named is not None and named[1] == broken.key, f"the diagnosis says: {top['statement']}")
     scene.expect(len(support) >= 2, f"only {support} supports the diagnosis")
     scene.expect(bool(top["counter"]), "the diagnosis has no counter-example")
@@ -116,6 +116,10 @@ def _planned(scene: Scene, plan: dict[str, Any]) -> None:
     for dry in rehearsed:
         scene.say(f"  dry-run ({dry['fidelity']}): {dry['output']}")
     scene.expect(bool(rehearsed) and all(dry["passed"] for dry in rehearsed), "the dry-runs did not pass")
+    preflight = plan["preflight"] or {}
+    told = "; ".join(f"{each['code']} {each['msg']}" for each in preflight.get("reasons", []))
+    scene.say(f"  policy: {preflight.get('tier')} ({told}); drift: {len(preflight.get('drift', []))} targets")
+    scene.expect(preflight.get("tier") == "human", f"policy answered {preflight.get('tier')} for production")
 
 
 async def _refused(scene: Scene, approval: dict[str, Any]) -> None:

@@ -140,6 +140,7 @@ class Settled(Value):
     """What a stored request came to."""
 
     kind: RequestKind
+    plan: PlanId | None = None
     approval: Approval | None = None
 
 

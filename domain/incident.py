@@ -31,6 +31,7 @@ class Status(StrEnum):
     RESOLVED = "resolved"
 
 
+RESTED_AT = "rested_at_event"
 ENDED = frozenset({Status.VERIFIED, Status.REJECTED, Status.EXPIRED, Status.RESOLVED})
 RESTING = frozenset({Status.ROLLED_BACK, Status.BLOCKED, Status.NEEDS_HUMAN})
 WORKING = frozenset(
@@ -68,6 +69,11 @@ class Incident(Value):
     slo_impact: dict[str, JsonValue] = Field(default_factory=dict)
     meta: dict[str, JsonValue] = Field(default_factory=dict)
     waiting_runs: tuple[ExecutionId, ...] = ()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether a person has to look, and nothing has happened since the story came to that."""
+        return self.status in RESTING and self.meta.get(RESTED_AT) == self.event_count
 
 
 def severity_of(*, is_production: bool) -> Severity:

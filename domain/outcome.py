@@ -76,6 +76,8 @@ class RemediationOutcome(StrEnum):
     STOPPED = "stopped"
     INCONCLUSIVE = "inconclusive"
     UNDO_FAILED = "undo_failed"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
 
     @property
     def plan_status(self) -> PlanStatus:
@@ -86,6 +88,10 @@ class RemediationOutcome(StrEnum):
                 return PlanStatus.ROLLED_BACK
             case RemediationOutcome.STALE:
                 return PlanStatus.SUPERSEDED
+            case RemediationOutcome.EXPIRED:
+                return PlanStatus.EXPIRED
+            case RemediationOutcome.REVOKED:
+                return PlanStatus.REJECTED
             case RemediationOutcome.STOPPED | RemediationOutcome.INCONCLUSIVE | RemediationOutcome.UNDO_FAILED:
                 return PlanStatus.NEEDS_HUMAN
 
@@ -98,6 +104,10 @@ class RemediationOutcome(StrEnum):
                 return Status.ROLLED_BACK
             case RemediationOutcome.STALE:
                 return Status.PLANNING
+            case RemediationOutcome.EXPIRED:
+                return Status.EXPIRED
+            case RemediationOutcome.REVOKED:
+                return Status.REJECTED
             case RemediationOutcome.STOPPED | RemediationOutcome.INCONCLUSIVE | RemediationOutcome.UNDO_FAILED:
                 return Status.NEEDS_HUMAN
 

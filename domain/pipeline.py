@@ -198,8 +198,8 @@ def _flaw(value: JsonValue, *, depth: int) -> str | None:
             return _text_flaw(value)
         case float() if not math.isfinite(value):
             return "holds a number that is not finite"
-        case int() if abs(value) > _LARGEST_INTEGER:
-            return f"holds an integer beyond {_LARGEST_INTEGER}"
+        case int() | float() if abs(value) > _LARGEST_INTEGER:  # the database writes 1e21 as an integer
+            return f"holds a number beyond {_LARGEST_INTEGER}"
         case list():
             flaws = (_flaw(item, depth=depth + 1) for item in value)
         case dict():

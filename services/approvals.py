@@ -144,6 +144,9 @@ class Approvals:
                 await self._close(session, state, found, ApprovalStatus.WITHDRAWN, PlanStatus.NEEDS_HUMAN)
             elif state.status not in CLOSED:
                 await plans.set_status(session, ref.id, PlanStatus.NEEDS_HUMAN)
+            grant = await store.grant_of(session, ref.id)
+            if grant is not None and await store.end_grant(session, grant.id, GrantStatus.VOID):
+                await self._enter(session, state.plan, "grant.void", SYSTEM, {"grant": grant.id.shown})
 
     async def submit(
         self,
@@ -238,8 +241,8 @@ class Approvals:
                 request = await store.get_request(session, ref.id)
                 if request.kind is RequestKind.EXECUTE:
                     await self._check_executable(session, request)
-                    return Settled(kind=request.kind)
-            return Settled(kind=request.kind, approval=await self._decide(ref, request))
+                    return Settled(kind=request.kind, plan=request.plan)
+            return Settled(kind=request.kind, plan=request.plan, approval=await self._decide(ref, request))
         except (NotFoundError, ForbiddenError, ApprovalClosedError) as refusal:
             await self._note_refusal(ref, refusal)
             raise

@@ -232,8 +232,9 @@ def _change_told(gathered: Gathered) -> str:
     return f"version {gathered.version.version} changed {told}, {_seconds(gathered)} s before the failure"
 
 
-def _seconds(gathered: Gathered) -> int:
-    return round(gathered.since_change.total_seconds()) if gathered.since_change is not None else 0
+def _seconds(gathered: Gathered) -> float:
+    """Measured from the version's row to the attempt's."""
+    return round(gathered.since_change.total_seconds(), 1) if gathered.since_change is not None else 0.0
 
 
 def _number(version: ConfigVersion | None) -> int:

@@ -10,7 +10,7 @@ from domain.base import ExecutionId, IncidentId, ResumptionId
 from domain.errors import ConflictError
 from domain.execution import Execution
 from domain.identity import Caller
-from domain.incident import ENDED, RESTING, Incident, Severity, Status
+from domain.incident import ENDED, RESTED_AT, RESTING, Incident, Severity, Status
 from domain.pipeline import first_changed
 from domain.refs import IncidentRef, incident_workflow_id
 from domain.resumption import Resumption
@@ -18,7 +18,7 @@ from domain.signal import signature
 from domain.versions import ConfigVersion
 from services.guard import Guard
 from services.ledger import Ledger
-from storage import audit, executions, outbox, pipelines, remediations
+from storage import audit, executions, outbox, pipelines, plans, remediations
 from storage import identity as identities
 from storage import incidents as store
 from storage.engine import Database, new_id
@@ -76,7 +76,8 @@ class Incidents:
                 for run in waiting:
                     await self._resume(session, incident, run)
             ended = status in ENDED or (status in RESTING and not waiting)
-            closed = await store.move(session, incident, status, ended=ended)
+            meta = incident.meta | {RESTED_AT: incident.event_count}
+            closed = await store.move(session, incident, status, ended=ended, meta=meta)
             for run in waiting:
                 await outbox.add(session, ref.org, Letter.START_RUN, _letter(run))
             await self._enter(session, incident, f"incident.{status}", SYSTEM, {"waiting": [run.id.shown for run in waiting]})
@@ -97,7 +98,9 @@ class Incidents:
             resolved = await store.move(session, incident, Status.RESOLVED, ended=True)
             for run in await executions.waiting_on(session, incident_id):
                 await outbox.add(session, caller.org, Letter.START_RUN, _letter(run))
-            await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": incident.carrier})
+            carriers = {incident.carrier, *(each.carrier for each in await plans.of_incident(session, incident_id, limit=50))}
+            for carrier in sorted(carriers):
+                await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": carrier})
             await self._enter(session, incident, "incident.resolved", Actor.calling(caller), {})
             return resolved
 

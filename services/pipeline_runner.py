@@ -108,7 +108,7 @@ class PipelineRunner:
         )
         await remediations.add_resumption(session, plan.org, resumption)
         if execution.status.is_final:
-            await executions.change(session, execution_id, status=RunStatus.WAITING, finished_at=None)
+            await executions.change(session, execution_id, status=RunStatus.WAITING, finished_at=None, heal_by=None)
         letter = {"pipeline": execution.pipeline.shown, "execution": execution_id.shown}
         await outbox.add(session, plan.org, Letter.START_RUN, letter)
         return f"{execution_id.shown} goes on at {from_stage} on version {number}"

@@ -59,6 +59,8 @@ class Planning:
         revision = await self._policy.revision()
         async with self._database.transaction(ref.org) as session:
             incident = await incidents.get_for_update(session, ref.id)
+            if (made := await _already_made(session, incident, carrier, supersedes)) is not None:
+                return made
             if supersedes is not None:
                 await plans.set_status(session, supersedes, PlanStatus.SUPERSEDED)
             plan = await self._choose(session, incident, revision, mode=Mode.AUTO, by=None, supersedes=supersedes)
@@ -93,14 +95,16 @@ class Planning:
         """The plan that takes the place of a stale one a person had asked for, or None when nothing fits any more."""
         revision = await self._policy.revision()
         async with self._database.transaction(ref.org) as session:
-            old = (await plans.get_for_update(session, ref.id)).plan
+            stale = await plans.get_for_update(session, ref.id)
+            old = stale.plan
             incident = await incidents.get_for_update(session, old.incident)
+            if (made := await _already_made(session, incident, stale.carrier, ref.id)) is not None:
+                return made
             await plans.set_status(session, ref.id, PlanStatus.SUPERSEDED)
             plan = await self._choose(
                 session, incident, revision, mode=old.mode, by=old.requested_by, strategy=old.action, supersedes=ref.id
             )
-            carrier = (await plans.get(session, ref.id)).carrier
-            return await self._freeze(session, plan, carrier=carrier, actor=SYSTEM) if plan else None
+            return await self._freeze(session, plan, carrier=stale.carrier, actor=SYSTEM) if plan else None
 
     async def replay(self, session: AsyncSession, execution: Execution, by: Caller, *, carrier: str) -> PlanState:
         """A plan of one step that replays a failed run, for `services.recovery`.
@@ -274,6 +278,16 @@ class Planning:
             details={"excluded": [each.model_dump(mode="json") for each in excluded]},
         )
         await self._decisions.record(session, incident.org, record)
+
+
+async def _already_made(
+    session: AsyncSession, incident: Incident, carrier: str, supersedes: PlanId | None
+) -> PlanState | None:
+    """The plan that this very wish has made, when its answer was lost on the way."""
+    latest = await plans.of_incident(session, incident.id, limit=1)
+    if not latest or latest[0].status is not PlanStatus.DRAFT or latest[0].carrier != carrier:
+        return None
+    return latest[0] if latest[0].plan.supersedes == supersedes else None
 
 
 def _why(action: Action, situation: Situation, excluded: tuple[Excluded, ...]) -> str:

@@ -39,6 +39,7 @@ from storage.engine import Database, new_id, now
 
 _SHOWN = 4_000
 JUDGE = "judge/1"
+_HOLD = timedelta(hours=2)  # a remediation is durable and gives its targets back itself; this outlives any verify wait
 
 
 class Remediation:
@@ -83,7 +84,7 @@ class Remediation:
             if (reason := await self._stale_reason(session, state.plan, grant, revision)) is not None:
                 return await self._void(session, state.plan, grant, reason)
             if grant.digest != state.digest or not await approvals.consume_grant(session, grant.id, by=ref.workflow_id):
-                raise GrantUsedError(f"the grant is {grant.status} or over; a retry needs a new approval")
+                return await self._unusable(session, state.plan, grant)
             await plans.set_status(session, ref.id, PlanStatus.EXECUTING)
             await incidents.progress(session, state.plan.incident, Status.EXECUTING)
             await self._enter(session, state.plan, "remediation.started", {"grant": grant.id.shown, "digest": state.digest})
@@ -103,7 +104,7 @@ class Remediation:
         ]
         async with self._database.transaction(ref.org) as session:
             for target, snapshot in zip(plan.targets, snapshots, strict=True):
-                await remediations.take_lease(session, ref.org, target.key, holder=ref.workflow_id, for_=self._lease)
+                await remediations.take_lease(session, ref.org, target.key, holder=ref.workflow_id, for_=_HOLD)
                 await remediations.add_snapshot(session, ref.org, snapshot)
             await self._enter(session, plan, "remediation.prepared", {"targets": [target.key for target in plan.targets]})
 
@@ -190,7 +191,7 @@ class Remediation:
                 raise GrantUsedError("this remediation holds no grant for the plan")
             incident = await incidents.get(session, plan.incident)
             await self._guard.check_may_act(session, plan.org, SwitchScope(workflow=incident.service, action=plan.action))
-            fence = await remediations.take_lease(session, plan.org, step.target.key, holder=_holder(plan), for_=self._lease)
+            fence = await remediations.take_lease(session, plan.org, step.target.key, holder=_holder(plan), for_=_HOLD)
             fresh = CommandId.of(await new_id(session))
             command = await remediations.add_command(
                 session,
@@ -293,6 +294,19 @@ class Remediation:
     async def _automatic_held(self, session: AsyncSession, plan: FixPlan) -> str | None:
         org = await identities.get_org(session, plan.org)
         return None if org.automatic_released else "the automatic mode is held"
+
+    async def _unusable(self, session: AsyncSession, plan: FixPlan, grant: Grant) -> Begun:
+        """What a grant that cannot be used any more means for its plan.
+
+        Raises:
+            GrantUsedError: another remediation has used it, or it is for another digest.
+        """
+        if grant.status is GrantStatus.REVOKED:
+            return Begun(outcome=RemediationOutcome.REVOKED, reason="the grant was revoked")
+        if await approvals.end_grant(session, grant.id, GrantStatus.EXPIRED) or grant.status is GrantStatus.EXPIRED:
+            await self._enter(session, plan, "grant.expired", {"grant": grant.id.shown})
+            return Begun(outcome=RemediationOutcome.EXPIRED, reason="nobody executed the plan in time")
+        raise GrantUsedError(f"the grant is {grant.status}; a retry needs a new approval")
 
     async def _void(self, session: AsyncSession, plan: FixPlan, grant: Grant, reason: str) -> Begun:
         await approvals.end_grant(session, grant.id, GrantStatus.VOID)

@@ -116,6 +116,17 @@ class Runs:
             if not execution.status.is_final:
                 await self._end(session, execution, RunStatus.SUCCEEDED, None, None)
 
+    async def cancel(self, ref: RunRef) -> None:
+        """Nobody waits for the run any more; what resumed it learns that this brought nothing."""
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get_for_update(session, ref.execution)
+            if execution.status.is_final:
+                return
+            if (resumption := await _open_resumption(session, execution)) is not None:
+                await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
+            await self._end(session, execution, RunStatus.CANCELLED, "cancelled", "the run was cancelled")
+            await self._leave(session, execution)
+
     async def healing(self, ref: RunRef) -> Healing:
         """Whether the run may go on, waits on, or is over, by what the rows and the database's clock say."""
         async with self._database.transaction(ref.org) as session:
@@ -187,6 +198,10 @@ class Runs:
 
     async def _give_up(self, session: AsyncSession, execution: Execution, reason: str) -> None:
         await self._end(session, execution, RunStatus.FAILED, execution.error_code or "failed", reason)
+        await self._leave(session, execution)
+
+    async def _leave(self, session: AsyncSession, execution: Execution) -> None:
+        """An incident at rest for which no run waits any more is over."""
         if execution.incident is None:
             return
         incident = await incidents.get_for_update(session, execution.incident)

@@ -44,14 +44,14 @@ async def publish(folder: Path, *, private: Path, tools: Search) -> str:
     opa = await find(Tool.OPA, tools, _say)
     bundle = Bundle(opa.path, Sources(rego=_ROOT / "policies" / "rego", data=_ROOT / "policies" / "data"), private)
     built = await bundle.build()
-    _lay_out(bundle, folder.absolute())
+    _lay_out(bundle, folder)
     return built.revision
 
 
 def _lay_out(bundle: Bundle, folder: Path) -> None:
-    place = folder / bundle.path.name
+    place = folder.absolute() / bundle.path.name
     shutil.copyfile(bundle.path, place)
-    write_config(folder / "config.json", bundle=place, public_key=bundle.public_key())
+    write_config(place.with_name("config.json"), bundle=place, public_key=bundle.public_key())
 
 
 async def run(words: list[str], chosen: settings.Settings) -> None:

@@ -105,8 +105,8 @@ class Outbox:
         overdue = func.max(func.suture.now() - col(OutboxRow.due_at))
         statement = select(func.count(), overdue).select_from(OutboxRow).where(col(OutboxRow.delivered_at).is_(None))
         async with self._engine.connect() as connection:
-            count, oldest = (await connection.execute(statement)).one()
-            return count, max(oldest or timedelta(0), timedelta(0))
+            row: Any = (await connection.execute(statement)).one()
+        return row[0], max(row[1] or timedelta(0), timedelta(0))
 
     async def delivered(self, post: Post) -> None:
         await self._change(post, delivered_at=func.suture.now(), attempts=post.attempts + 1)

@@ -140,7 +140,7 @@ async def check_lease(session: AsyncSession, target: str, *, holder: str, fence:
     statement = (
         update(LeaseRow)
         .where(col(LeaseRow.target) == target, col(LeaseRow.holder) == holder, col(LeaseRow.fence) == fence)
-        .values(lease_until=func.suture.now() + for_)
+        .values(lease_until=func.greatest(col(LeaseRow.lease_until), func.suture.now() + for_))
         .returning(col(LeaseRow.fence))
     )
     if (await session.execute(statement)).first() is None:

@@ -3,19 +3,19 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.execution import Execution
     from activities.governance import Governance
     from domain.approval import ApprovalStatus, GrantStatus, RequestKind, Settled, Standing
-    from domain.base import OrgId, RequestId
+    from domain.base import OrgId, PlanId, RequestId
     from domain.incident import Status
     from domain.plan import Mode, PlanState
     from domain.policy import Tier
     from domain.preflight import Preflighted
-    from domain.refs import PlanRef, RequestRef
+    from domain.refs import IncidentEnd, IncidentRef, PlanRef, RequestRef
     from workflows import details, options
     from workflows.remediation import RemediationWorkflow
 
@@ -32,6 +32,7 @@ class Carrying:
         self._is_asking = False
         self._is_open = False
         self._is_told_to_execute = False
+        self._carried: PlanId | None = None
 
     @workflow.update
     async def decide(self, request: RequestId) -> Settled:
@@ -50,8 +51,8 @@ class Carrying:
             return
         try:
             await self._settle(request)
-        except ActivityError as error:
-            workflow.logger.info("a request by signal was refused", extra={"cause": str(error.cause)})
+        except (ActivityError, ApplicationError) as error:
+            workflow.logger.info("a request by signal was refused", extra={"cause": str(error.cause or error)})
 
     @workflow.signal
     def wake(self) -> None:
@@ -59,18 +60,21 @@ class Carrying:
         self._stirred += 1
 
     async def _settle(self, request: RequestId) -> Settled:
-        await workflow.wait_condition(lambda: self._is_open)
+        await workflow.wait_condition(lambda: self._is_open or not self._is_asking)
+        if not self._is_open:
+            raise ApplicationError("no decision is awaited any more", type="approval_closed", non_retryable=True)
         settled: Settled = await workflow.execute_activity_method(
             Governance.settle_request, RequestRef(org=self._org, id=request), task_queue=Governance.queue, **options.POLICY
         )
-        self._is_told_to_execute = self._is_told_to_execute or settled.kind is RequestKind.EXECUTE
+        if settled.kind is RequestKind.EXECUTE and settled.plan == self._carried:
+            self._is_told_to_execute = True
         self._stirred += 1
         return settled
 
     async def carry(self, state: PlanState) -> Status:
         """Take the plan as far as it may go."""
         ref = PlanRef(org=self._org, id=state.plan.id)
-        self._is_told_to_execute = False
+        self._carried, self._is_told_to_execute = ref.id, False
         try:
             preflight = await self._preflight(ref, state)
             if preflight.changed:
@@ -146,17 +150,28 @@ class Carrying:
 
     async def _remediate(self, ref: PlanRef) -> Status:
         details.enter("execution", "executing the plan")
-        outcome = await workflow.execute_child_workflow(
-            RemediationWorkflow.run,
-            ref,
-            id=ref.workflow_id,
-            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            static_summary="execute, verify, undo on breach",
-        )
+        try:
+            outcome = await workflow.execute_child_workflow(
+                RemediationWorkflow.run,
+                ref,
+                id=ref.workflow_id,
+                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+                static_summary="execute, verify, undo on breach",
+            )
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                raise
+            await self._withdraw(ref)
+            return Status.NEEDS_HUMAN
         return outcome.incident_status
 
     async def _withdraw(self, ref: PlanRef) -> None:
         await workflow.execute_activity_method(Governance.withdraw_plan, ref, task_queue=Governance.queue, **options.RECORD)
+
+    async def _end(self, incident: IncidentRef, status: Status) -> Status:
+        end = IncidentEnd(incident=incident, status=status)
+        await workflow.execute_activity_method(Governance.close_incident, end, task_queue=Governance.queue, **options.RECORD)
+        return status
 
     async def _stir(self, seen: int, at_most: timedelta, why: str) -> None:
         try:

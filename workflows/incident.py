@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.base import IncidentId
     from domain.incident import Incident, Status
     from domain.plan import PlanState
-    from domain.refs import IncidentEnd, IncidentRef, PlanRef, PlanWish
+    from domain.refs import IncidentRef, PlanRef, PlanWish
     from workflows import details, options
     from workflows.carrying import PLANS, Carrying
 
@@ -21,26 +21,33 @@ class IncidentWorkflow(Carrying):
         super().__init__(ref.org)
         self._ref = ref
         self._next = ref.id
+        self._heard = 0
+        self._told = 0
 
     @workflow.run
     async def run(self, ref: IncidentRef) -> Status:
         status = await self._story(ref)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._next != ref.id:
+        if self._next != ref.id or self._heard != self._told:
             workflow.continue_as_new(IncidentRef(org=ref.org, id=self._next))
         return status
 
     @workflow.signal
     def event(self, incident: IncidentId) -> None:
-        """One more event; it may belong to the next incident of this signature, whose story follows this one."""
-        self._next = incident
+        """One more event; it may belong to the next incident of this signature, whose story follows this one.
+
+        Letters come in any order and more than once: ids grow with time, so an older one changes nothing.
+        """
+        self._next = max(self._next, incident)
+        self._heard += 1
         self._stirred += 1
 
     async def _story(self, ref: IncidentRef) -> Status:
+        self._told = self._heard
         incident: Incident = await workflow.execute_activity_method(
             Governance.look_at_incident, ref, task_queue=Governance.queue, **options.RECORD
         )
-        if incident.ended_at is not None:
+        if incident.ended_at is not None or incident.is_at_rest:
             return incident.status
         self._introduce(incident)
         plan: PlanState | None = None
@@ -85,10 +92,8 @@ class IncidentWorkflow(Carrying):
     async def _close(self, ref: IncidentRef, status: Status) -> Status:
         details.enter(status, f"ended: **{status}**", needs_human=status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK})
         workflow.upsert_search_attributes([details.OUTCOME.value_set(status)])
-        await workflow.execute_activity_method(
-            Governance.close_incident, IncidentEnd(incident=ref, status=status), task_queue=Governance.queue, **options.RECORD
-        )
-        return status
+        self._told = self._heard
+        return await self._end(ref, status)
 
     async def _abandon(self, ref: IncidentRef, plan: PlanState | None) -> None:
         """The story was cut off: nobody decides any more, and a person has to look."""

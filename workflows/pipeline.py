@@ -25,6 +25,14 @@ class PipelineWorkflow:
 
     @workflow.run
     async def run(self, ref: RunRef) -> RunStatus:
+        try:
+            return await self._run(ref)
+        except BaseException as error:
+            if is_cancelled_exception(error):
+                await workflow.execute_activity_method(Running.cancel_run, ref, task_queue=Running.queue, **options.RECORD)
+            raise
+
+    async def _run(self, ref: RunRef) -> RunStatus:
         while True:
             task = await workflow.execute_activity_method(Running.begin_run, ref, task_queue=Running.queue, **options.RECORD)
             if task.is_over:

@@ -43,8 +43,10 @@ class RemediationWorkflow:
         except BaseException as error:
             if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
                 raise
-            await self._end(await self._undo(begun))
-            raise
+            undone = await self._end(await self._undo(begun))
+            if is_cancelled_exception(error):
+                raise
+            return undone
         return await self._end(outcome)
 
     @workflow.signal

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import cast
 
 import httpx2
@@ -35,8 +36,7 @@ async def site(
     folder = tmp_path_factory.mktemp("site")
     chosen = Settings(data=folder, temporal_ui_url=UI)
     engine, policy = FakeEngine(), RolePolicy()
-    base = bootstrap._Base(
-        client=cast(object, None),
+    base = SimpleNamespace(
         database=database,
         engine=engine,
         policy=policy,
@@ -46,7 +46,7 @@ async def site(
         blobs=DirectoryBlobs(folder / "blobs"),
         hmac_key=HMAC_KEY,
     )
-    services = Services(**bootstrap._use_cases(base, chosen))
+    services = Services(**bootstrap._use_cases(cast(bootstrap._Base, base), chosen))
     engine.approvals = services.approvals
     app = create(services, chosen, registry=CollectorRegistry(), streams=BRIEF)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)

@@ -9,7 +9,8 @@ from tests.architecture.sources import ROOMS, ROOT, imports, python_files
 
 ENTRIES = {
     "bootstrap.py": {
-        "settings", "adapters", "activities", "workflows.client", "workflows.registry", "services", "storage", "models", "domain"
+        "settings", "adapters", "activities", "workflows.client", "workflows.registry", "services", "storage",
+        "models", "domain",
     },
     "provision.py": {"bootstrap", "settings", "services", "storage", "domain"},
     "settings.py": {"domain"},

@@ -18,7 +18,7 @@ from tests.faults.target import Asked, Gate, Point
 SEED = 20_261_121
 RESUMED_WITHIN = LEASE.total_seconds() + 1
 AT_ONCE = 8
-SWITCH = text("insert into kill_switches (org_id, level, subject) values (:org, 'workflow', :name)")
+SWITCH = text("insert into kill_switches (org_id, level, subject) values (:org, 'action', :name)")
 HOLD_SWITCH = "select id from kill_switches where org_id = :org and subject = :name for update"
 HOLD_ATTEMPT = "select number from stage_attempts where org_id = :org and execution_id = :execution for update"
 
@@ -28,11 +28,12 @@ async def test_f01_a_worker_killed_before_the_effect_is_followed_by_one_that_has
     scene.target.knob = gate = Gate({"before": Point.BEFORE, "inside": Point.INSIDE})
     doomed = await workers.start(scene.queue)
     async with superuser.begin() as connection:
-        await connection.execute(SWITCH, {"org": scene.tenant.org, "name": "intent"})
-    pipelines = [await scene.pipeline(name) for name in ("intent", "before", "inside")]
-    async with scene.locked(HOLD_SWITCH, org=scene.tenant.org, name="intent") as is_waited_for:
-        runs = [(await scene.start(each)).id for each in pipelines]
-        await asyncio.gather(gate.reached("before"), gate.reached("inside"))
+        await connection.execute(SWITCH, {"org": scene.tenant.org, "name": "run_stage"})
+    pipelines = [await scene.pipeline(name) for name in ("before", "inside", "intent")]
+    runs = [(await scene.start(each)).id for each in pipelines[:2]]
+    await asyncio.gather(gate.reached("before"), gate.reached("inside"))
+    async with scene.locked(HOLD_SWITCH, org=scene.tenant.org, name="run_stage") as is_waited_for:
+        runs.append((await scene.start(pipelines[2])).id)
         await until(is_waited_for, why="the intent is stored and the switch is read")
         await workers.start(scene.queue)
         assert scene.target.ledger == []

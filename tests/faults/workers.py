@@ -82,4 +82,4 @@ class Workers:
             url: SecretStr = getattr(chosen, name)
             names[f"SUTURE_{name.upper()}"] = url.get_secret_value()
         names |= {f"SUTURE_{name.upper()}": str(getattr(chosen, name)) for name in _PLAIN}
-        return names | {"SUTURE_LEASE": str(chosen.lease.total_seconds()), "PYTHONDONTWRITEBYTECODE": "1"}
+        return names | {"SUTURE_LEASE": f"{int(chosen.lease.total_seconds())}s", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -80,7 +80,7 @@ def test_json_is_a_pipeline_file_too():
         ("code: ./src", "", "p.yaml:1: code: is required"),
         ("code: ./src", "code: [unclosed", "p.yaml:5: is not YAML:"),
         ("source: data/", "source: 1.0e+999", "p.yaml:5: config.source: holds a number that is not finite"),
-        ("source: data/", "source: 9223372036854775808", "p.yaml:5: config.source: holds an integer beyond"),
+        ("source: data/", "source: 9223372036854775808", "p.yaml:5: config.source: holds a number beyond"),
         ("source: data/", f"source: {'9' * 5000}", "p.yaml:5: config.source: the number is too long"),
         ("source: data/", 'source: "\\ud800"', "p.yaml:5: config.source: holds a lone surrogate"),
         ("      - extract", "      - extrakt", "p.yaml:12: stages.1.needs.0: no stage has this name"),
