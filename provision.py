@@ -1,19 +1,23 @@
 """Before anything serves: database roles, migrations, the first org and its admin; done again, it changes nothing."""
 
+import argparse
 import asyncio
+import getpass
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretStr, SerializeAsAny, TypeAdapter
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 import bootstrap
 import settings
 from domain.base import OrgId, Value
-from domain.errors import InvalidError, NotFoundError, UnavailableError
-from domain.identity import Org
+from domain.errors import ConflictError, HealError, InvalidError, NotFoundError, UnavailableError
+from domain.identity import Org, SwitchLevel
 from domain.principals import IssuedToken
 from services.founding import Founding, first_admin
 from services.identity import Identity
@@ -22,10 +26,13 @@ from services.ledger import Ledger
 from services.platform import Platform
 from services.ports import Kms
 from storage.admin import alone, ensure_roles, open_admin
-from storage.engine import Database
+from storage.engine import Database, open_engine
 from storage.migrate import migrate
 
 FIRST_ORG = "default"
+_PAGE = 200
+_EXITS = {InvalidError: 2, NotFoundError: 5}
+_ANSWER: TypeAdapter[SerializeAsAny[Value] | list[Org]] = TypeAdapter(SerializeAsAny[Value] | list[Org])
 
 
 class Provisioned(Value):
@@ -114,12 +121,104 @@ async def _first_org(platform: Platform) -> Org:
         return await platform.create_org(FIRST_ORG)
 
 
-def main() -> None:
+async def act(words: argparse.Namespace, chosen: settings.Settings) -> Value | list[Org]:
+    """One act of the platform, in the name of whoever sits at the machine."""
+    async with AsyncExitStack() as stack:
+        platform = Platform(_role(stack, chosen, "database_platform_url"), actor=getpass.getuser())
+        match words.noun, getattr(words, "verb", None):
+            case "org", "create":
+                return await _create_org(words.name, platform, _role(stack, chosen, "database_url"), chosen)
+            case "org", "list":
+                return await _all_orgs(platform)
+            case "org", verb:
+                return await platform.set_org_active(words.name, is_active=verb == "activate", reason=words.reason)
+            case "switch", "engage":
+                return await platform.engage(SwitchLevel(words.level), words.subject, words.reason)
+            case "switch", _:
+                return await platform.release(SwitchLevel(words.level), words.subject, words.reason)
+            case _:
+                return await platform.verify()
+
+
+class CreatedOrg(Org):
+    """`token_file` holds the first admin's token, readable by its owner alone."""
+
+    token_file: Path
+
+
+async def _create_org(name: str, platform: Platform, database: Database, chosen: settings.Settings) -> CreatedOrg:
+    """An org that was left without people is finished, so that a broken attempt can be repeated."""
+    try:
+        org = await platform.create_org(name)
+    except ConflictError:
+        org = await platform.org_named(name)
+    path = chosen.data / "tokens" / f"{name}.token"
+    founder = founding(database, kms=bootstrap.kms(chosen), hmac_key=bootstrap.hmac_key(chosen))
+    if await founder.found(org.id, admin=first_admin("admin"), keep=write_token(path)) is None:
+        raise ConflictError(f"there is an org called {name} already")
+    return CreatedOrg(**org.model_dump(), token_file=path)
+
+
+async def _all_orgs(platform: Platform) -> list[Org]:
+    found = await platform.orgs(limit=_PAGE)
+    while len(found) % _PAGE == 0 and (more := await platform.orgs(after=found[-1].id, limit=_PAGE) if found else []):
+        found += more
+    return found
+
+
+def _role(stack: AsyncExitStack, chosen: settings.Settings, name: str) -> Database:
+    url: SecretStr | None = getattr(chosen, name)
+    if url is None:
+        raise InvalidError(f"settings: SUTURE_{name.upper()} is not set; `suture platform` sets it on the stack's machine")
+    database = Database(open_engine(url.get_secret_value(), size=2))
+    stack.push_async_callback(database.close)
+    return database
+
+
+def parser() -> argparse.ArgumentParser:
+    """Without words the database is provisioned; `platform …` are acts that never go over HTTP."""
+    root = argparse.ArgumentParser(prog="provision", description=__doc__)
+    platform = root.add_subparsers(dest="what").add_parser("platform").add_subparsers(dest="noun", required=True)
+    platform.add_parser("verify")
+    orgs = platform.add_parser("org").add_subparsers(dest="verb", required=True)
+    orgs.add_parser("list")
+    orgs.add_parser("create").add_argument("name")
+    for verb in ("activate", "deactivate"):
+        change = orgs.add_parser(verb)
+        change.add_argument("name")
+        change.add_argument("--reason", required=True)
+    switches = platform.add_parser("switch").add_subparsers(dest="verb", required=True)
+    for verb in ("engage", "release"):
+        switch = switches.add_parser(verb)
+        switch.add_argument("level", choices=("global", "region"))
+        switch.add_argument("subject", nargs="?", default="*")
+        switch.add_argument("--reason", required=True)
+    return root
+
+
+def main() -> int:
+    """Exit codes as `suture` has them; an act answers with JSON on standard output."""
+    words = parser().parse_args()
+    try:
+        chosen = settings.load()
+        if words.what is None:
+            asyncio.run(_provision(chosen))
+        else:
+            sys.stdout.write(_ANSWER.dump_json(asyncio.run(act(words, chosen))).decode())
+    except HealError as error:
+        sys.stderr.write(f"{error}\n")
+        return _EXITS.get(type(error), 1)
+    except (OSError, DBAPIError) as error:
+        sys.stderr.write(f"the database is out of reach: {type(error).__name__}\n")
+        return 1
+    return 0
+
+
+async def _provision(chosen: settings.Settings) -> None:
     """Provision what the settings name, and leave the first admin's token beside the keys."""
-    chosen = settings.load()
     if chosen.database_admin_url is None:
         raise InvalidError("settings: SUTURE_DATABASE_ADMIN_URL is not set; it names the owner of the schema")
-    work = provision(
+    await provision(
         chosen.database_admin_url.get_secret_value(),
         passwords=_passwords(chosen),
         kms=bootstrap.kms(chosen),
@@ -127,7 +226,6 @@ def main() -> None:
         region=chosen.region,
         keep=write_token(chosen.data / "admin.token"),
     )
-    asyncio.run(work)
 
 
 def _passwords(chosen: settings.Settings) -> dict[str, str]:
@@ -138,4 +236,4 @@ def _passwords(chosen: settings.Settings) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -23,6 +23,7 @@ from api.metrics import Measured, RequestMetrics
 from api.problems import LastResort, answer, describe, install
 from api.routes import ROUTERS
 from api.routes.health import router as health
+from api.spans import Spanned
 from api.streams import Streams
 from api.wire import LARGEST_HEAD, GuardedProtocol
 from domain.errors import NotFoundError
@@ -110,6 +111,7 @@ def dress(made: FastAPI, chosen: Settings, *, registry: CollectorRegistry, limit
     made.add_middleware(Bounded, limits=limits)
     made.add_middleware(LastResort)
     made.add_middleware(Measured, metrics=RequestMetrics(registry))
+    made.add_middleware(Spanned)
     made.add_middleware(TraceContext)
 
 

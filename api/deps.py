@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Request, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.body import StrictRoute
 from api.cursors import DEFAULT_LIMIT, After, Cursors, Limit, Listing, Page
 from api.etags import check_match, etag_of, is_unchanged, not_modified
 from api.idempotency import KeyedRoute
@@ -39,6 +40,7 @@ __all__ = [
     "Short",
     "Shown",
     "ShownOnceRoute",
+    "StrictRoute",
     "check_match",
     "etag_of",
     "guarded",

@@ -1,8 +1,13 @@
 """Every request is a span; one that is a stage of a story bears the stage's name."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from __future__ import annotations
 
-from services.ports import Span, Spans
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from services.ports import Span, Spans
 
 STAGES = {
     ("POST", "/events"): "signal.ingest",
@@ -43,5 +48,4 @@ def _name(span: Span, scope: Scope) -> None:
     path = getattr(scope.get("route"), "path", None)
     if path is None:
         return
-    stage = next((name for (method, end), name in STAGES.items() if method == scope["method"] and path.endswith(end)), None)
-    span.update_name(stage or f"{scope['method']} {path}")
+    span.update_name(STAGES.get((scope["method"], path)) or f"{scope['method']} {path}")

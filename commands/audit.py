@@ -17,12 +17,18 @@ from domain.ledger_pack import LINE_LIMIT, verify_pack
 
 app = typer.Typer(no_args_is_help=True, help="The audit log: whole, exported, verified without us.")
 
+
+def _fault(found: Item) -> str | None:
+    fault = found["fault"]
+    return f"entry {fault['seq']}, {fault['reason']}: {fault['message']}" if fault else None
+
+
 _FOUND: Columns = {
     "whole": lambda item: item["fault"] is None,
     "entries": "size",
     "signed": "signed",
     "head": "head",
-    "fault": lambda item: _fault(item),
+    "fault": _fault,
 }
 _ENTRY: Columns = {
     "seq": "seq",
@@ -111,8 +117,3 @@ def _write(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with _fresh(path) as file:
         file.write(text.encode())
-
-
-def _fault(found: Item) -> str | None:
-    fault = found["fault"]
-    return f"entry {fault['seq']}, {fault['reason']}: {fault['message']}" if fault else None

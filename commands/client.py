@@ -129,5 +129,7 @@ def path_id(text: str, prefix: str) -> str:
         CommandError: it is no id of this kind.
     """
     if not is_id(text, prefix):
-        raise CommandError(f"expected an id that begins with {prefix}_", code=Exit.USAGE, next_step="the list command shows ids")
+        raise CommandError(
+            f"expected an id that begins with {prefix}_", code=Exit.USAGE, next_step="the list command shows ids"
+        )
     return text

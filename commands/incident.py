@@ -100,7 +100,7 @@ def _told(story: Item) -> Iterator[str]:
     yield from left_out(plan)
     yield from _section("the plan", list(_plan(plan)))
     if older:
-        yield f"  before it: {', '.join(f'{each['id']} ({each['status']})' for each in older)}"
+        yield "  before it: " + ", ".join(f"{each['id']} ({each['status']})" for each in older)
     yield from _section("who may approve", list(_who(story)))
 
 

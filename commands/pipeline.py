@@ -107,7 +107,9 @@ def find(api: Api, pipeline: str, environment: str | None) -> dict[str, Any]:
     named = [each for each in api.walk("/pipelines") if each["name"] == pipeline]
     fitting = [each for each in named if environment in {None, each["environment"]}]
     if not fitting:
-        raise CommandError(f"no pipeline {pipeline}", code=Exit.NOT_FOUND, next_step="`suture pipeline list` shows what there is")
+        raise CommandError(
+            f"no pipeline {pipeline}", code=Exit.NOT_FOUND, next_step="`suture pipeline list` shows what there is"
+        )
     if len(fitting) > 1:
         places = ", ".join(sorted(str(each["environment"]) for each in fitting))
         raise CommandError(f"{pipeline} stands in {places}", code=Exit.USAGE, next_step="name one with --environment")

@@ -32,7 +32,9 @@ def list_(ctx: typer.Context, output: Output = Format.TABLE) -> None:
 def create(
     ctx: typer.Context,
     name: str,
-    production: Annotated[bool, typer.Option("--production/--not-production", help="Whether changes wait for a person.")] = True,
+    production: Annotated[
+        bool, typer.Option("--production/--not-production", help="Whether changes wait for a person.")
+    ] = True,
     output: Output = Format.TABLE,
 ) -> None:
     """Add one; a worker must serve its queue, see SUTURE_ENVIRONMENTS."""

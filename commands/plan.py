@@ -15,6 +15,15 @@ app = typer.Typer(no_args_is_help=True, help="Fix plans: what would be changed, 
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN")]
 Why = Annotated[str, typer.Option("--reason", "-r", help="Kept with the decision.")]
 
+
+def _preflight(plan: Item) -> str | None:
+    preflight = plan.get("preflight")
+    if preflight is None:
+        return None
+    reasons = [f"{each['code']} {each['msg']}" for each in (*preflight["refusals"], *preflight["reasons"])]
+    return f"{'passed' if preflight['passed'] else 'refused'}, {preflight['tier']}: {'; '.join(reasons) or 'no remarks'}"
+
+
 PLAN: Columns = {
     "id": "id",
     "incident": "incident_id",
@@ -27,7 +36,7 @@ PLAN: Columns = {
     "reversibility": "reversibility",
     "confidence": "confidence",
     "mode": "mode",
-    "preflight": lambda item: _preflight(item),
+    "preflight": _preflight,
     "supersedes": "supersedes",
     "digest": "digest",
     "made": when("created_at"),
@@ -139,11 +148,3 @@ def _decide(api: Api, plan: Item, word: dict[str, str], output: Format) -> None:
     if answer.is_pending:
         typer.echo("next:  stored; it counts as soon as the workflow has taken it: `suture plan show` tells", err=True)
     finish(Exit.WAITING if answer.is_pending else Exit.OK)
-
-
-def _preflight(plan: Item) -> str | None:
-    preflight = plan.get("preflight")
-    if preflight is None:
-        return None
-    reasons = [f"{each['code']} {each['msg']}" for each in (*preflight["refusals"], *preflight["reasons"])]
-    return f"{'passed' if preflight['passed'] else 'refused'}, {preflight['tier']}: {'; '.join(reasons) or 'no remarks'}"

@@ -16,6 +16,12 @@ app = typer.Typer(no_args_is_help=True, help="Runs of pipelines, stage by stage.
 _TICK_S = 0.5
 _ENDED = {"succeeded": Exit.OK, "failed": Exit.FAILED, "cancelled": Exit.FAILED}
 
+
+def _seconds(attempt: Item) -> str | None:
+    result = attempt.get("result")
+    return str(result["wall"]).removeprefix("PT").removesuffix("S") if result else None
+
+
 RUN: Columns = {
     "id": "id",
     "pipeline": "pipeline_id",
@@ -35,7 +41,7 @@ _ATTEMPTS: Columns = {
     "status": "status",
     "version": "config_version",
     "started": when("started_at"),
-    "seconds": lambda item: _seconds(item),
+    "seconds": _seconds,
     "exit": lambda item: (item.get("result") or {}).get("exit_code"),
 }
 
@@ -82,11 +88,6 @@ def follow(api: Api, run: str, *, within: timedelta) -> dict[str, Any]:
 def ended(execution: Item) -> Exit:
     """A run that waits, waits for its healing, and mostly for a person."""
     return _ENDED.get(str(execution["status"]), Exit.WAITING)
-
-
-def _seconds(attempt: Item) -> str | None:
-    result = attempt.get("result")
-    return str(result["wall"]).removeprefix("PT").removesuffix("S") if result else None
 
 
 def _last_words(view: Item) -> None:

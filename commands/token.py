@@ -50,8 +50,6 @@ def list_(ctx: typer.Context, output: Output = Format.TABLE) -> None:
 
 
 @app.command("revoke", epilog="Example: suture token revoke tok_06c2k8r3c1x7v9h2m4n5p6q7s8")
-def revoke(
-    ctx: typer.Context, token: Annotated[str, typer.Argument(metavar="TOKEN")], output: Output = Format.TABLE
-) -> None:
+def revoke(ctx: typer.Context, token: Annotated[str, typer.Argument(metavar="TOKEN")], output: Output = Format.TABLE) -> None:
     """From now on it counts no more."""
     show_item(api_of(ctx).send("DELETE", f"/tokens/{path_id(token, 'tok')}").body, _SHOWN, output)

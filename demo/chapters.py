@@ -117,8 +117,9 @@ def _planned(scene: Scene, plan: dict[str, Any]) -> None:
         scene.say(f"  dry-run ({dry['fidelity']}): {dry['output']}")
     scene.expect(bool(rehearsed) and all(dry["passed"] for dry in rehearsed), "the dry-runs did not pass")
     preflight = plan["preflight"] or {}
-    told = "; ".join(f"{each['code']} {each['msg']}" for each in preflight.get("reasons", []))
-    scene.say(f"  policy: {preflight.get('tier')} ({told}); drift: {len(preflight.get('drift', []))} targets")
+    reasons = preflight.get("reasons", [])
+    scene.say(f"  policy: {preflight.get('tier')}, because {reasons[-1]['msg'] if reasons else 'it says so'}")
+    scene.say(f"  drift: {len(preflight.get('drift', []))} of {len(plan['steps'])} targets")
     scene.expect(preflight.get("tier") == "human", f"policy answered {preflight.get('tier')} for production")
 
 

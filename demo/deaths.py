@@ -36,7 +36,8 @@ async def _after_the_intent(scene: Scene, holds: Holds, pipeline: str) -> str:
         holds.release(Point.BEFORE_JOIN)
 
         async def intended() -> bool | None:
-            return await database.fetchval(_INTENDED, ExecutionId.of(execution)) and executing(scene.workers) is not None
+            is_stored = await database.fetchval(_INTENDED, ExecutionId.of(execution))
+            return True if is_stored and executing(scene.workers) is not None else None
 
         await until(intended, what="the intent of load")
         await _kill(scene)

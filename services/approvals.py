@@ -45,7 +45,7 @@ from storage import approvals as store
 from storage import audit, executions, incidents, outbox, plans, tokens
 from storage import decisions as decision_rows
 from storage import identity as identities
-from storage.engine import Database, new_id, now
+from storage.engine import Database, new_id, now, repeatable
 from storage.outbox import Letter
 
 _ANSWER_WITHIN = timedelta(seconds=5)
@@ -71,6 +71,7 @@ class Approvals:
         self._engine = engine
         self._catalog = catalog
 
+    @repeatable
     async def open(self, ref: PlanRef) -> Standing:
         """Ask for a decision on the plan's digest; asking again changes nothing.
 
@@ -101,6 +102,7 @@ class Approvals:
             found = await store.of_plan(session, ref.id)
             return await self._standing(session, found or existing)  # type: ignore[arg-type]
 
+    @repeatable
     async def tend(self, ref: PlanRef) -> Standing:
         """Remind, escalate or expire as the database's clock says, and withdraw when a switch is engaged."""
         async with self._database.transaction(ref.org) as session:
@@ -120,6 +122,7 @@ class Approvals:
                 await self._nudge(session, state, approval)
             return await self._standing(session, await store.get(session, approval.id))
 
+    @repeatable
     async def tend_grant(self, ref: PlanRef) -> GrantStanding:
         """Where the plan's grant stands; one that nobody used in time is over."""
         async with self._database.transaction(ref.org) as session:
@@ -135,6 +138,7 @@ class Approvals:
                 return GrantStanding(status=GrantStatus.EXPIRED, look_again_in=timedelta(seconds=1))
             return GrantStanding(status=grant.status, look_again_in=max(left, timedelta(seconds=1)))
 
+    @repeatable
     async def withdraw(self, ref: PlanRef) -> None:
         """Nobody needs to decide any more: the story that asked has ended."""
         async with self._database.transaction(ref.org) as session:
@@ -213,6 +217,7 @@ class Approvals:
         await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": state.carrier})
         await self._enter(session, state.plan, "plan.stale", Actor.calling(caller), {"reason": reason})
 
+    @repeatable
     async def revoke(self, caller: Caller, approval_id: ApprovalId) -> Approval:
         """End an unused grant.
 
@@ -247,6 +252,7 @@ class Approvals:
             await self._note_refusal(ref, refusal)
             raise
 
+    @repeatable
     async def _decide(self, ref: RequestRef, request: DecisionRequest) -> Approval:
         """Count a stored request; the same one again (a retry after a lost answer) counts once."""
         async with self._database.transaction(ref.org) as session:
@@ -260,6 +266,7 @@ class Approvals:
             await self._settle(session, state, decided, request)
             return await store.get(session, approval.id)
 
+    @repeatable
     async def grant_alone(self, ref: PlanRef) -> GrantId:
         """The grant that follows from a policy's answer `auto`, out of its decision record.
 
@@ -284,6 +291,7 @@ class Approvals:
         async with self._database.transaction(caller.org) as session:
             return await store.page(session, status=status, after=after, limit=limit)
 
+    @repeatable
     async def _ask(
         self, caller: Caller, approval_id: ApprovalId, choice: Choice, reason: str, digest: Digest | None
     ) -> DecisionRequest:
@@ -478,6 +486,7 @@ class Approvals:
         if not (by.is_person and by.is_active and Role.OPERATOR in by.roles):
             raise ForbiddenError("only an active person with the role operator executes a plan")
 
+    @repeatable
     async def _note_refusal(self, ref: RequestRef, refusal: HealError) -> None:
         async with self._database.transaction(ref.org) as session:
             await self._ledger.append(
@@ -490,6 +499,7 @@ class Approvals:
                 after={"code": refusal.code, "reason": str(refusal)},
             )
 
+    @repeatable
     async def refuse(self, caller: Caller, approval: ApprovalId, refusal: HealError) -> None:
         async with self._database.transaction(caller.org) as session:
             found = await store.get(session, approval)

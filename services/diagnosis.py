@@ -21,7 +21,7 @@ from services.decisions import Decisions
 from services.ledger import Ledger
 from storage import diagnoses as store
 from storage import executions, incidents, pipelines
-from storage.engine import Database, new_id, now
+from storage.engine import Database, new_id, now, repeatable
 
 MODEL = "cause/1"
 _SHOWN = 3
@@ -79,6 +79,7 @@ class Diagnostics:
         self._ledger = ledger
         self._decisions = decisions
 
+    @repeatable
     async def diagnose(self, ref: IncidentRef) -> Diagnosis:
         """The ranked hypotheses of the incident's latest failed run, stored with their evidence."""
         async with self._database.transaction(ref.org) as session:

@@ -4,7 +4,7 @@ from domain.actor import Actor
 from domain.identity import Caller, Environment
 from services.ledger import Ledger
 from storage import identity as store
-from storage.engine import Database
+from storage.engine import Database, repeatable
 
 
 class Environments:
@@ -16,6 +16,7 @@ class Environments:
         async with self._database.transaction(caller.org) as session:
             return await store.environments(session)
 
+    @repeatable
     async def create(self, caller: Caller, wanted: Environment) -> Environment:
         """Raises ConflictError: the name is taken; an environment never changes its nature afterwards."""
         async with self._database.transaction(caller.org) as session:

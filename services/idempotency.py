@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.base import Digest
 from domain.idempotency import Answer, Begun, Fresh, KeyScope
 from storage import idempotency as store
-from storage.engine import Database
+from storage.engine import Database, repeatable
 
 KEPT_FOR = timedelta(hours=24)
 ANSWERED_WITHIN = timedelta(seconds=60)
@@ -31,11 +31,13 @@ class IdempotencyKeys:
 
         return await self._database.retrying(scope.org, work)
 
+    @repeatable
     async def finish(self, scope: KeyScope, answer: Answer) -> None:
         """The first answer stays."""
         async with self._database.transaction(scope.org) as session:
             await store.finish(session, scope, answer)
 
+    @repeatable
     async def abandon(self, scope: KeyScope) -> None:
         """The request came to nothing that is worth repeating."""
         async with self._database.transaction(scope.org) as session:

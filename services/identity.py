@@ -15,7 +15,7 @@ from domain.identity import Caller, Principal, Role, Token
 from domain.principals import IssuedToken, NewToken, check_may_grant
 from services.ledger import Ledger
 from storage import identity, tokens
-from storage.engine import Database, new_id, now
+from storage.engine import Database, new_id, now, repeatable
 
 _TOKEN = re.compile(r"sut_(?P<org>[0-9a-z]{26})_(?P<id>[0-9a-z]{26})_(?P<secret>[0-9a-f]{64})", re.ASCII)
 _LENT = re.compile(r"[0-9a-z]{26}\.[0-9a-z]{26}\.[0-9]{1,12}\.[0-9a-f]{32}\.[0-9a-f]{64}", re.ASCII)
@@ -33,6 +33,7 @@ class Identity:
         self._ledger = ledger
         self._key = hmac.digest(hmac_key, b"suture token", "sha256")
 
+    @repeatable
     async def authenticate(self, token: str) -> Caller:
         """The principal as this token presents it.
 
@@ -97,6 +98,7 @@ class Identity:
     def _seal(self, purpose: str, claim: str) -> str:
         return hmac.new(self.derived_key(purpose), claim.encode(), "sha256").hexdigest()
 
+    @repeatable
     async def create_token(self, caller: Caller, wanted: NewToken) -> IssuedToken:
         """A token for oneself, for a service account of one's own or, by an admin, for anybody; its secret is shown once.
 
@@ -137,6 +139,7 @@ class Identity:
         async with self._database.transaction(caller.org) as session:
             return await tokens.find(session, principal=principal, after=after, limit=limit)
 
+    @repeatable
     async def revoke_token(self, caller: Caller, token_id: TokenId) -> Token:
         """From now on it counts no more; revoking it again changes nothing.
 

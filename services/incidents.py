@@ -21,7 +21,7 @@ from services.ledger import Ledger
 from storage import audit, executions, outbox, pipelines, plans, remediations
 from storage import identity as identities
 from storage import incidents as store
-from storage.engine import Database, new_id
+from storage.engine import Database, new_id, repeatable
 from storage.outbox import Letter
 
 
@@ -65,6 +65,7 @@ class Incidents:
         async with self._database.transaction(ref.org) as session:
             return await self._with_runs(session, await store.get(session, ref.id))
 
+    @repeatable
     async def close(self, ref: IncidentRef, status: Status) -> Incident:
         """End the story as `status`: verified resumes the other runs, a rest leaves them waiting for a person."""
         async with self._database.transaction(ref.org) as session:
@@ -83,6 +84,7 @@ class Incidents:
             await self._enter(session, incident, f"incident.{status}", SYSTEM, {"waiting": [run.id.shown for run in waiting]})
             return closed
 
+    @repeatable
     async def resolve(self, caller: Caller, incident_id: IncidentId) -> Incident:
         """A person says it is over; runs that wait for it fail.
 

@@ -16,7 +16,7 @@ from domain.stage import ProbeAnswer
 from services.rehearsal import Rehearsal
 from services.targets import read
 from storage import executions, outbox, pipelines, remediations
-from storage.engine import Database, new_id
+from storage.engine import Database, new_id, repeatable
 from storage.outbox import Letter
 
 VERSION = "1"
@@ -45,6 +45,7 @@ class PipelineRunner:
     async def dry_run(self, plan: FixPlan, *, heartbeat: Callable[[], None]) -> tuple[DryRun, ...]:
         return tuple([await self._dry_step(plan, step, heartbeat) for step in plan.steps])
 
+    @repeatable
     async def run(self, plan: FixPlan, target: Target, command: Command, *, key: str, holder: str, fence: int) -> StepResult:
         async with self._database.transaction(plan.org) as session:
             if (applied := await self._applied(session, target, key)) is not None:

@@ -17,7 +17,7 @@ from services.guard import Guard
 from services.ledger import Ledger
 from storage import identity as identities
 from storage import pipelines as store
-from storage.engine import Database, new_id
+from storage.engine import Database, new_id, repeatable
 
 
 class Pipelines:
@@ -62,6 +62,7 @@ class Pipelines:
 
         return await self._database.retrying(caller.org, work)
 
+    @repeatable
     async def set_active(self, caller: Caller, pipeline: PipelineId, *, active: bool) -> Pipeline:
         async with self._database.transaction(caller.org) as session:
             before = await store.get_for_update(session, pipeline)

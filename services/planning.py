@@ -22,7 +22,7 @@ from services.ports import Policy
 from services.targets import pipeline_target, run_target
 from storage import diagnoses, executions, incidents, outbox, pipelines, plans, remediations
 from storage import identity as identities
-from storage.engine import Database, new_id
+from storage.engine import Database, new_id, repeatable
 from storage.outbox import Letter
 
 PLANNER = "planner/1"
@@ -54,6 +54,7 @@ class Planning:
         self._catalog = catalog
         self._runner = runner
 
+    @repeatable
     async def heal(self, ref: IncidentRef, *, carrier: str, supersedes: PlanId | None = None) -> PlanState | None:
         """The plan for the incident's likeliest cause, or None when a person has to look."""
         revision = await self._policy.revision()
@@ -70,6 +71,7 @@ class Planning:
             await incidents.move(session, incident, Status.PLANNING)
             return await self._freeze(session, plan, carrier=carrier, actor=SYSTEM)
 
+    @repeatable
     async def propose(self, caller: Caller, incident_id: IncidentId, mode: Mode, strategy: str | None) -> PlanState:
         """A plan because a person asked for one; the engine carries it from here.
 

@@ -34,7 +34,7 @@ from services.ledger import Ledger
 from services.ports import Policy, Runner
 from storage import diagnoses, incidents, plans, remediations
 from storage import identity as identities
-from storage.engine import Database, new_id, now
+from storage.engine import Database, new_id, now, repeatable
 
 _VALID_FOR = timedelta(hours=24)
 _LEAST_TRUE_FIRST = (Fidelity.NONE, Fidelity.SIMULATED, Fidelity.SERVER)
@@ -73,6 +73,7 @@ class Preflights:
             await self._enter(session, state.plan, "plan.rehearsed", {"passed": all(run.passed for run in runs)})
         return DryRuns(plan=ref, runs=runs)
 
+    @repeatable
     async def judge(self, dry: DryRuns) -> Preflighted:
         """One immutable preflight of the plan as the world is now.
 

@@ -9,7 +9,7 @@ from domain.identity import Caller, Principal, Role, check_may_hold
 from domain.principals import NewPrincipal, PrincipalPatch
 from services.ledger import Ledger
 from storage import identity as store
-from storage.engine import Database
+from storage.engine import Database, repeatable
 
 
 class Principals:
@@ -17,6 +17,7 @@ class Principals:
         self._database = database
         self._ledger = ledger
 
+    @repeatable
     async def create(self, caller: Caller, wanted: NewPrincipal) -> Principal:
         """Raises ForbiddenError, InvalidError, NotFoundError, ConflictError: nothing is stored."""
         _check_is_admin(caller)
@@ -39,6 +40,7 @@ class Principals:
         async with self._database.transaction(org) as session:
             return await store.list_principals(session, after=after, limit=limit)
 
+    @repeatable
     async def change(self, caller: Caller, principal: PrincipalId, patch: PrincipalPatch) -> Principal:
         """The principal as it is from now on, for every token it has.
 

@@ -16,7 +16,7 @@ from services.ledger import Ledger
 from services.planning import Planning
 from storage import executions, outbox
 from storage import recovery as store
-from storage.engine import Database, new_id
+from storage.engine import Database, new_id, repeatable
 from storage.outbox import Letter
 
 
@@ -32,6 +32,7 @@ class Recovery:
         async with self._database.transaction(caller.org) as session:
             return await executions.page(session, pipeline=None, status=RunStatus.FAILED, after=after, limit=limit)
 
+    @repeatable
     async def replay(self, caller: Caller, execution_id: ExecutionId, reason: str) -> RecoveryEvent:
         """Ask to replay a failed run from the stage that failed; policy says who has to agree.
 
@@ -74,6 +75,7 @@ class Recovery:
             raise ConflictError("the recovery has no plan")
         return PlanRef(org=ref.org, id=PlanId.of(event.plan))
 
+    @repeatable
     async def finish(self, ref: RecoveryRef, outcome: RecoveryOutcome) -> None:
         async with self._database.transaction(ref.org) as session:
             await store.finish(session, ref.id, outcome, replayed=outcome is not RecoveryOutcome.REFUSED)

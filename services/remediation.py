@@ -35,7 +35,7 @@ from services.ledger import Ledger
 from services.ports import Policy, Runner, Signer
 from storage import approvals, incidents, plans, remediations, tokens
 from storage import identity as identities
-from storage.engine import Database, new_id, now
+from storage.engine import Database, new_id, now, repeatable
 
 _SHOWN = 4_000
 JUDGE = "judge/1"
@@ -64,6 +64,7 @@ class Remediation:
         self._signer = signer
         self._lease = lease
 
+    @repeatable
     async def begin(self, ref: PlanRef) -> Begun:
         """Use the grant, once, if the world is still the one that was approved.
 
@@ -90,6 +91,7 @@ class Remediation:
             await self._enter(session, state.plan, "remediation.started", {"grant": grant.id.shown, "digest": state.digest})
             return self._begun(state.plan)
 
+    @repeatable
     async def prepare(self, ref: PlanRef) -> None:
         """Lease every target in sorted order and keep a snapshot of each.
 
@@ -128,6 +130,7 @@ class Remediation:
             state = await plans.get(session, ref.id)
             return await self._stop_reason(session, state.plan) is not None
 
+    @repeatable
     async def verify(self, ref: PlanRef, *, is_last_look: bool) -> Verdict | None:
         """The verdict, or None while the evidence is not in and there is still time."""
         async with self._database.transaction(ref.org) as session:
@@ -150,6 +153,7 @@ class Remediation:
             await self._enter(session, state.plan, f"remediation.judged_{verdict.outcome}", {"reason": verdict.reason})
             return verdict
 
+    @repeatable
     async def finish(self, ref: PlanRef, outcome: RemediationOutcome) -> None:
         """Give the targets back and say how it ended."""
         async with self._database.transaction(ref.org) as session:
@@ -178,6 +182,7 @@ class Remediation:
         await self._receive(plan, step, told, direction, command, result, adopted=False)
         return StepOutcome.DONE if result.exit_code == 0 else StepOutcome.FAILED
 
+    @repeatable
     async def _intend(
         self, plan: FixPlan, step: Step, told: Command, direction: Direction
     ) -> tuple[CommandId, int, bool] | None:
@@ -216,6 +221,7 @@ class Remediation:
         own = [each for each in receipts if int(each.key.split("/")[1]) in indices]
         return step.target.model_copy(update={"version": own[-1].version}) if own else step.target
 
+    @repeatable
     async def _receive(
         self,
         plan: FixPlan,

@@ -29,7 +29,7 @@ from services.intake import Intake, trace_id
 from services.ledger import Ledger
 from storage import executions as store
 from storage import incidents, outbox, pipelines, remediations
-from storage.engine import Database, new_id, now
+from storage.engine import Database, new_id, now, repeatable
 from storage.outbox import Letter
 
 _FINAL_CODES = frozenset({"stopped"})
@@ -78,6 +78,7 @@ class Runs:
 
         return await self._database.retrying(caller.org, work)
 
+    @repeatable
     async def begin(self, ref: RunRef) -> RunTask:
         """What is left to do, from the first stage that is not done or from where a resumption says."""
         async with self._database.transaction(ref.org) as session:
@@ -96,6 +97,7 @@ class Runs:
             await self._enter(session, execution, "run.resumed" if resumption else "run.started", SYSTEM)
             return self._task(spec, cursor=cursor)
 
+    @repeatable
     async def fail(self, failure: Failure) -> None:
         """Note the failed stage: the run waits for its healing, in the incident that this opens or joins."""
         async with self._database.transaction(failure.ref.org) as session:
@@ -110,12 +112,14 @@ class Runs:
                 return
             await self._wait(session, execution, failure)
 
+    @repeatable
     async def finish(self, ref: RunRef) -> None:
         async with self._database.transaction(ref.org) as session:
             execution = await store.get_for_update(session, ref.execution)
             if not execution.status.is_final:
                 await self._end(session, execution, RunStatus.SUCCEEDED, None, None)
 
+    @repeatable
     async def cancel(self, ref: RunRef) -> None:
         """Nobody waits for the run any more; what resumed it learns that this brought nothing."""
         async with self._database.transaction(ref.org) as session:
@@ -127,6 +131,7 @@ class Runs:
             await self._end(session, execution, RunStatus.CANCELLED, "cancelled", "the run was cancelled")
             await self._leave(session, execution)
 
+    @repeatable
     async def healing(self, ref: RunRef) -> Healing:
         """Whether the run may go on, waits on, or is over, by what the rows and the database's clock say."""
         async with self._database.transaction(ref.org) as session:

@@ -14,7 +14,7 @@ from services.ledger import Ledger
 from services.ports import Sealer
 from storage import identity
 from storage import keys as store
-from storage.engine import Database, now
+from storage.engine import Database, now, repeatable
 
 _LARGEST = 64 * 1024
 _LONGEST_NAME = 128
@@ -29,6 +29,7 @@ class Secrets:
         self._keyring = keyring
         self._sealer = sealer
 
+    @repeatable
     async def put(self, caller: Caller, environment: str, name: str, value: SecretStr) -> None:
         """Store or replace a secret; the next stage that asks gets this one.
 
@@ -50,6 +51,7 @@ class Secrets:
             after = {"environment": environment, "key": key_id}
             await self._enter(session, caller, "secret.created" if is_new else "secret.replaced", name, after)
 
+    @repeatable
     async def reveal_for_runner(
         self, org: OrgId, environment: str, names: Iterable[str], *, actor: Actor, why: str
     ) -> dict[str, str]:
@@ -86,6 +88,7 @@ class Secrets:
             pass
         return key_id
 
+    @repeatable
     async def _reseal(self, org: OrgId, key_id: str) -> int:
         """How many secrets this call moved to the key."""
         key = await self._keyring.get(org, key_id)

@@ -24,7 +24,7 @@ from services.runs import end_resumption
 from services.secrets import Secrets
 from storage import executions as store
 from storage import pipelines, remediations
-from storage.engine import Database, now
+from storage.engine import Database, now, repeatable
 
 _KILL_GRACE = timedelta(seconds=5)
 _PROBES = 3
@@ -107,6 +107,7 @@ class Stages:
                 never_began = left.status is AttemptStatus.INTENT
                 return await self._give_up(ref, left, Tried.NOT_DONE if never_began else Tried.UNKNOWN)
 
+    @repeatable
     async def _intend(self, ref: StageRef, kind: AttemptKind) -> Job:
         async with self._database.transaction(ref.org) as session:
             execution = await store.get_for_update(session, ref.execution)
@@ -125,12 +126,14 @@ class Stages:
             await self._enter(session, job, f"stage.{kind}.intended")
             return job
 
+    @repeatable
     async def _started(self, job: Job, handle: SupervisorHandle) -> None:
         """Between the intent and the stage's first instruction: the last look at what may stop it."""
         async with self._database.transaction(job.execution.org) as session:
             await self._guard.check_may_act(session, job.execution.org, job.scope)
             await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
 
+    @repeatable
     async def _end(self, job: Job, status: AttemptStatus, result: StageResult | None) -> None:
         async with self._database.transaction(job.execution.org) as session:
             await store.end_attempt(session, job.attempt, status, result)
@@ -186,6 +189,7 @@ class Stages:
             version = await pipelines.version(session, execution.pipeline, execution.config_version)
         return find_stage(version, ref.stage)
 
+    @repeatable
     async def _give_up(self, ref: StageRef, left: Attempt, tried: Tried) -> Tried:
         async with self._database.transaction(ref.org) as session:
             await store.end_attempt(session, left, AttemptStatus.LOST, None)

@@ -9,7 +9,7 @@ from domain.identity import Caller, KillSwitch, Org, Quota, Role, SwitchLevel
 from services.ledger import Ledger
 from storage import identity, outbox, quotas, workflows
 from storage import switches as store
-from storage.engine import Database
+from storage.engine import Database, repeatable
 from storage.outbox import Letter
 
 _ORG_LEVELS = (SwitchLevel.ORG, SwitchLevel.WORKFLOW, SwitchLevel.VENDOR, SwitchLevel.ACTION)
@@ -30,6 +30,7 @@ class Switches:
         self._database = database
         self._ledger = ledger
 
+    @repeatable
     async def engage(self, caller: Caller, level: SwitchLevel, subject: str, reason: str) -> KillSwitch:
         """Stop everything under the switch before its next effect; engaging again tells the workflows again.
 
@@ -47,6 +48,7 @@ class Switches:
             await outbox.add(session, caller.org, Letter.STOPPED, {"level": place.level, "subject": place.subject})
             return switch
 
+    @repeatable
     async def release(self, caller: Caller, level: SwitchLevel, subject: str, reason: str) -> KillSwitch:
         """Raises ForbiddenError: only a person with the role admin releases."""
         if not caller.principal.is_person or Role.ADMIN not in caller.principal.roles:
@@ -54,6 +56,7 @@ class Switches:
         async with self._database.transaction(caller.org) as session:
             return await self._set(session, caller, await _place(session, level, subject), is_active=False, reason=reason)
 
+    @repeatable
     async def set_automatic(self, caller: Caller, *, released: bool) -> Org:
         """Release the automatic mode, or hold it: then the policy answer `auto` means `human`.
 
@@ -85,6 +88,7 @@ class Switches:
         async with self._database.transaction(org) as session:
             return await quotas.find(session)
 
+    @repeatable
     async def put_quota(self, caller: Caller, quota: Quota) -> Quota:
         """Raises ForbiddenError, InvalidError: not an admin, or not a possible number."""
         if Role.ADMIN not in caller.principal.roles:

@@ -10,7 +10,7 @@ from domain.base import Value, WorkflowId
 from domain.identity import Caller
 from services.ledger import Ledger
 from storage import workflows as store
-from storage.engine import Database
+from storage.engine import Database, repeatable
 from storage.workflows import Workflow
 
 WorkflowName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -33,6 +33,7 @@ class Workflows:
         self._database = database
         self._ledger = ledger
 
+    @repeatable
     async def create(self, caller: Caller, wanted: NewWorkflow) -> Workflow:
         """Raises ConflictError: the name is taken."""
         async with self._database.transaction(caller.org) as session:
@@ -49,6 +50,7 @@ class Workflows:
         async with self._database.transaction(caller.org) as session:
             return await store.page(session, after=after, limit=limit)
 
+    @repeatable
     async def change(self, caller: Caller, workflow: WorkflowId, patch: WorkflowPatch) -> Workflow:
         """Raises NotFoundError: no such workflow in the org."""
         async with self._database.transaction(caller.org) as session:

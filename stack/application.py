@@ -1,6 +1,7 @@
 """The product itself on top of the base stack: provision, API and workers as supervised children."""
 
 import asyncio
+import json
 import os
 import secrets
 import sys
@@ -9,30 +10,49 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+from pydantic import SecretStr
+
 from domain.base import Value
 from domain.errors import UnavailableError
 from domain.units import duration_text
 from stack import ports
 from stack.child import ChildSpec, Probe, Report
 from stack.interpreter import stage_python
-from stack.local import Endpoints, Stack
+from stack.local import Endpoints, Stack, first_error
 from stack.postgres import PostgresAddress
 
 ROOT = Path(__file__).resolve().parent.parent
 _ROLES = ("app", "relay", "upkeep", "platform")
+_ADMIN_URL = "SUTURE_DATABASE_ADMIN_URL"
 _PROVISION_WITHIN = timedelta(seconds=60)
+SEARCH_ATTRIBUTES = {
+    "Stage": "Keyword",
+    "Outcome": "Keyword",
+    "PlanId": "Keyword",
+    "OrgId": "Keyword",
+    "Service": "Keyword",
+    "Environment": "Keyword",
+    "NeedsHuman": "Bool",
+    "ApprovalDeadline": "Datetime",
+}
+"""What the engine's Web UI filters by; the workflows write them."""
+
 _CONTROL = ("scheduler", "orchestrator", "replay")
 _RECORDS = ("io", "inference")
 
 
 class Wanted(Value):
-    """How much of the product to run, and where people reach it."""
+    """How much of the product to run, and where people reach it.
+
+    `database` holds the URLs of a database elsewhere by setting, where some are set; `more` is added to every process.
+    """
 
     api_host: str = "127.0.0.1"
     api_port: int = 8080
     environments: tuple[str, ...] = ("dev", "staging", "prod")
     execute_workers: int = 2
     lease: timedelta = timedelta(seconds=30)
+    database: Mapping[str, SecretStr] = {}
     more: Mapping[str, str] = {}
 
 
@@ -61,12 +81,19 @@ class Application:
         environment = self._environment(endpoints, api_url, port)
         await self._provision(environment, endpoints)
         self._report("database is provisioned")
+        _write(environment_file(self._data), json.dumps({k: v for k, v in environment.items() if k.startswith("SUTURE_")}))
+        try:
+            await self._run_all(environment, api_url)
+        except BaseExceptionGroup as failed:
+            raise first_error(failed) from failed
+        self._report("API and workers are ready")
+        return Running(endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token", environment=environment)
+
+    async def _run_all(self, environment: Mapping[str, str], api_url: str) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._stack.run_child(self._api(environment, api_url)))
             for name, queues in self._pools():
                 group.create_task(self._stack.run_child(*self._worker(environment, name, queues)))
-        self._report("API and workers are ready")
-        return Running(endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token", environment=environment)
 
     def _pools(self) -> list[tuple[str, tuple[str, ...]]]:
         execute = tuple(f"execute-{each}" for each in self._wanted.environments)
@@ -85,6 +112,7 @@ class Application:
             )
             for role in _ROLES
         }
+        urls |= {name: url.get_secret_value() for name, url in self._wanted.database.items() if name != _ADMIN_URL}
         return (
             inherited
             | urls
@@ -108,20 +136,17 @@ class Application:
         path = self._data / "keys" / "database.roles"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            draft = path.with_suffix(".draft")
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.writelines(f"{role}={secrets.token_urlsafe(32)}\n" for role in _ROLES)
-            draft.replace(path)
+            _write(path, "".join(f"{role}={secrets.token_urlsafe(32)}\n" for role in _ROLES))
         return dict(line.split("=", 1) for line in path.read_text().split())
 
     async def _provision(self, environment: Mapping[str, str], endpoints: Endpoints) -> None:
         address = endpoints.postgres
-        admin = {"SUTURE_DATABASE_ADMIN_URL": _url(address, address.user, address.password.get_secret_value())}
+        given = self._wanted.database.get(_ADMIN_URL)
+        admin_url = given.get_secret_value() if given else _url(address, address.user, address.password.get_secret_value())
         process = await asyncio.create_subprocess_exec(
             *_python("provision"),
             cwd=ROOT,
-            env={**environment, **admin},
+            env={**environment, _ADMIN_URL: admin_url},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -129,8 +154,9 @@ class Application:
             async with asyncio.timeout(_PROVISION_WITHIN.total_seconds()):
                 _, complaint = await process.communicate()
         except TimeoutError as error:
-            process.kill()
-            raise UnavailableError("provisioning the database took too long; look at its log") from error
+            raise UnavailableError(f"provisioning the database took longer than {_PROVISION_WITHIN.seconds} s") from error
+        finally:
+            await _end(process)
         if process.returncode != 0:
             words = complaint.decode(errors="replace").strip().splitlines()
             raise UnavailableError(f"the database could not be provisioned: {words[-1] if words else 'no reason given'}")
@@ -146,13 +172,32 @@ class Application:
         return spec, _exists(ready)
 
 
+def environment_file(data: Path) -> Path:
+    """The settings of the product's processes as they were started last, for acts on this machine; mode 0600."""
+    return data / "keys" / "environment.json"
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_suffix(".draft")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
 def _python(module: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module)
 
 
 def _exists(path: Path) -> Probe:
     async def look() -> bool:
-        return path.exists()
+        return await asyncio.to_thread(path.exists)
 
     return look
 

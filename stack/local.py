@@ -166,7 +166,7 @@ class Stack:
                 engine = group.create_task(self._start_engine(temporal, ui))
                 policy = group.create_task(self._start_policy(opa))
         except BaseExceptionGroup as failed:
-            raise _first(failed) from failed
+            raise first_error(failed) from failed
         address, ui_url = engine.result()
         return Endpoints(postgres=database.result(), temporal_address=address, temporal_ui_url=ui_url, opa_url=policy.result())
 
@@ -234,8 +234,8 @@ async def _expect(server: str, where: str, answers: Probe) -> None:
         raise UnavailableError(f"{server} is set to {where} and does not answer there")
 
 
-def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_error(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first single error inside the group."""
     for error in failed.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+        return first_error(error) if isinstance(error, BaseExceptionGroup) else error
     return failed

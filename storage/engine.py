@@ -12,10 +12,11 @@ Four database roles, each with the tables it may touch:
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Column, DateTime, func, text
@@ -28,11 +29,12 @@ from sqlmodel import select
 from domain.base import Instant, OrgId
 from domain.errors import UnavailableError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _RETRYABLE = frozenset({"40001", "40P01"})
 _UNAVAILABLE = ("08", "53", "57")  # connection, insufficient resources, operator intervention
-_ATTEMPTS = 5
+_ATTEMPTS = 7
 
 CHECKOUT = timedelta(seconds=1.5)
 STATEMENT = timedelta(seconds=15)
@@ -75,16 +77,13 @@ class Database:
                 yield session
 
     async def retrying(self, org: OrgId, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """Run `work` in a transaction, again (with jitter) when the database says that two of them collided."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                async with self.transaction(org) as session:
-                    return await work(session)
-            except DBAPIError as error:
-                if sqlstate(error) not in _RETRYABLE or attempt == _ATTEMPTS - 1:
-                    raise
-                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311
-        raise AssertionError("unreachable")
+        """Run `work` in a transaction of its own; see `repeatable`."""
+
+        async def attempt() -> T:
+            async with self.transaction(org) as session:
+                return await work(session)
+
+        return await _repeated(attempt)
 
     async def ping(self) -> None:
         """Raises UnavailableError when the database does not answer."""
@@ -94,6 +93,30 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def repeatable(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Do all of `method` again (with jitter) when the database says that its transaction collided with another.
+
+    Only for methods that may be repeated as a whole: one transaction, and nothing outside it that happens once.
+    """
+
+    @wraps(method)
+    async def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await _repeated(lambda: method(*args, **kwargs))
+
+    return repeated
+
+
+async def _repeated(work: Callable[[], Awaitable[T]]) -> T:
+    for attempt in range(_ATTEMPTS):
+        try:
+            return await work()
+        except DBAPIError as error:
+            if sqlstate(error) not in _RETRYABLE:
+                raise
+        await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311
+    raise UnavailableError("too many transactions collide; try again")
 
 
 class _translated:  # noqa: N801

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, or_, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -195,7 +195,7 @@ async def add_command(
     await session.execute(
         insert(CommandRow)
         .values(values)
-        .on_conflict_do_nothing(index_elements=["org_id", "key"], index_where=col(CommandRow.kind) != "dry_run")
+        .on_conflict_do_nothing(index_elements=["org_id", "key"], index_where=text("kind <> 'dry_run'"))
     )
     found = (await session.scalars(select(CommandRow.id).where(CommandRow.key == key, CommandRow.kind == str(direction)))).one()
     return CommandId.of(found)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,8 +23,10 @@ from stack.local import Elsewhere, Endpoints, Plan, Stack, disposable, scratch
 from stack.postgres import PostgresAddress
 from stack.tools import Search, Tool, default_cache
 from tests.database import HMAC_KEY, DatabaseUrls, Shift
+from tests.losses import Losses
 from worker import open_worker
 from workflows.details import KEYS
+from workflows.registry import WORKFLOWS
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -47,7 +49,7 @@ def search_attributes() -> dict[str, str]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def endpoints(postgres: PostgresAddress) -> AsyncIterator[Endpoints]:
+async def servers(postgres: PostgresAddress) -> AsyncIterator[tuple[Stack, Endpoints]]:
     """The engine and the policy server, beside the tests' database."""
     plan = Plan(
         tools=search(),
@@ -56,8 +58,15 @@ async def endpoints(postgres: PostgresAddress) -> AsyncIterator[Endpoints]:
         elsewhere=Elsewhere(postgres=postgres),
     )
     with scratch() as data:
-        async with Stack(data, disposable(plan), report=lambda _: None) as started:
-            yield started
+        stack = Stack(data, disposable(plan), report=lambda _: None)
+        async with stack as started:
+            yield stack, started
+
+
+@pytest.fixture(scope="session")
+def endpoints(servers: tuple[Stack, Endpoints]) -> Endpoints:
+    """Where they answer."""
+    return servers[1]
 
 
 @pytest.fixture(scope="session")
@@ -92,11 +101,44 @@ class World:
     skipper: TimeSkipper
     shift: Shift
     parts: bootstrap.WorkerParts
+    stack: Stack
+    losses: Losses
+    telling: "Telling"
 
     async def advance(self, org: OrgId, by: timedelta, *handles: WorkflowHandle) -> None:
         await self.shift(org, by)
         for handle in handles:
             await self.skipper.fast_forward(handle, by)
+
+
+class Telling:
+    """The workers that run workflows, which keep them in memory or, for one test, do not."""
+
+    def __init__(self, parts: bootstrap.WorkerParts, chosen: Settings) -> None:
+        self._parts = parts
+        self._chosen = chosen
+        self._stack = AsyncExitStack()
+
+    async def open(self, chosen: Settings | None = None) -> None:
+        for queue in WORKFLOWS:
+            await self._stack.enter_async_context(
+                open_worker(self._parts.client, queue, self._parts.activities_of(queue), chosen or self._chosen)
+            )
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self._stack = AsyncExitStack()
+
+    @asynccontextmanager
+    async def forgetting(self) -> AsyncIterator[None]:
+        """Within the block every workflow task starts from the beginning of its history."""
+        await self.close()
+        await self.open(self._chosen.model_copy(update={"workflow_cache": 0}))
+        try:
+            yield
+        finally:
+            await self.close()
+            await self.open()
 
 
 async def until(look: Callable[[], Awaitable[bool]], *, within: float = 20.0, why: str = "") -> None:
@@ -110,20 +152,37 @@ async def until(look: Callable[[], Awaitable[bool]], *, within: float = 20.0, wh
 
 
 @pytest_asyncio.fixture(scope="session")
-async def world(chosen: Settings, shift: Shift) -> AsyncIterator[World]:
+async def world(chosen: Settings, shift: Shift, servers: tuple[Stack, Endpoints]) -> AsyncIterator[World]:
     held: list[TimeSkipper] = []
+    losses = Losses()
 
     def through(client: Client) -> Client:
+        shaped = client.config()
+        shaped["interceptors"] = [*shaped["interceptors"], losses]
+        client = Client(**shaped)
         skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
         held.append(skipper)
         return skipper.client
 
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(bootstrap.worker_parts(chosen, through=through))
-        for queue in QUEUES:
+        telling = Telling(parts, chosen)
+        await telling.open()
+        stack.push_async_callback(telling.close)
+        for queue in (each for each in QUEUES if each not in WORKFLOWS):
             await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
         relay = asyncio.create_task(parts.relay.run())
         services = await stack.enter_async_context(bootstrap.api_services(chosen, through=through))
-        yield World(services=services, client=parts.client, settings=chosen, skipper=held[0], shift=shift, parts=parts)
+        yield World(
+            services=services,
+            client=parts.client,
+            settings=chosen,
+            skipper=held[0],
+            shift=shift,
+            parts=parts,
+            stack=servers[0],
+            losses=losses,
+            telling=telling,
+        )
         relay.cancel()
         await asyncio.gather(relay, return_exceptions=True)

@@ -10,7 +10,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
@@ -129,7 +129,13 @@ class TemporalEngine:
         try:
             with _translated():
                 await self._client.start_workflow(
-                    run, ref, id=workflow_id, task_queue=queue, search_attributes=_attributes(org), rpc_timeout=_RPC
+                    run,
+                    ref,
+                    id=workflow_id,
+                    task_queue=queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    search_attributes=_attributes(org),
+                    rpc_timeout=_RPC,
                 )
         except WorkflowAlreadyStartedError:
             return

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from api.browser import COOKIE, PURPOSE, from_browser, preflight
-from api.deps import Caller, KeyedRoute, Services, ShownOnceRoute, guarded, refusals
+from api.deps import Caller, Services, ShownOnceRoute, StrictRoute, guarded, refusals
 from domain.base import Value
 from domain.errors import UnauthenticatedError
 from domain.idempotency import Answer, Fresh, KeyScope
 from domain.wire import WirePayload
 
-router = APIRouter(prefix="/codec", tags=["codec"], route_class=KeyedRoute)
+router = APIRouter(prefix="/codec", tags=["codec"], route_class=StrictRoute)  # what it decodes is stored nowhere
 shown_once = APIRouter(prefix="/codec", tags=["codec"], route_class=ShownOnceRoute)
 
 _PATH = "/api/v1/codec"

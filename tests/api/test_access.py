@@ -192,20 +192,18 @@ async def test_reading_stopping_and_ingest_work_while_policy_is_down(site: Site,
     assert (await someone.get("/workflows")).json()["items"] == []
 
 
-async def test_a_stolen_answer_time_says_nothing(site: Site, ours: Incident) -> None:
-    """A wrong secret and an unknown token take the same query; neither is ten times slower than the other."""
+async def test_the_time_of_a_refusal_says_nothing(site: Site, ours: Incident) -> None:
+    """A wrong secret and an unknown token take the same query; at their best neither is three times slower."""
     head, _, _ = ours.by.token.rpartition("_")
-
-    async def median(token: str) -> float:
-        times = []
-        for _ in range(9):
+    sent = {"wrong": f"{head}_{'0' * 64}", "unknown": f"sut_{head.split('_')[1]}_{'0' * 26}_{'0' * 64}"}
+    best = dict.fromkeys(sent, 60.0)
+    for _ in range(15):
+        for name, token in sent.items():
             began = time.perf_counter()
             await site.client.get("/api/v1/principals/me", headers={"Authorization": f"Bearer {token}"})
-            times.append(time.perf_counter() - began)
-        return sorted(times)[4]
+            best[name] = min(best[name], time.perf_counter() - began)
 
-    wrong, unknown = await median(f"{head}_{'0' * 64}"), await median(f"sut_{'0' * 26}_{'0' * 26}_{'0' * 64}")
-    assert max(wrong, unknown) < 10 * min(wrong, unknown)
+    assert max(best.values()) < 3 * min(best.values())
 
 
 def _raw(method: str, path: str) -> httpx2.Request:

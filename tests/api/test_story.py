@@ -95,8 +95,10 @@ async def test_a_spent_quota_says_when_to_come_back(someone: Person) -> None:
     await someone.put("/quotas", {"name": "signals", "per_minute": 1})
     answers = [await someone.post("/events", {"event_type": "x"}) for _ in range(3)]
 
-    assert [each.status_code for each in answers] in ([201, 429, 429], [201, 201, 429])
-    assert answers[-1].headers["retry-after"]
+    refused = [each for each in answers if each.status_code == 429]
+    assert answers[0].status_code == 201
+    assert refused  # a minute may begin between two of them, never between all
+    assert all(each.headers["retry-after"] for each in refused)
 
 
 async def test_the_whole_path_from_a_failed_run_to_a_grant(site: Site, tenant: Tenant, someone: Person) -> None:

@@ -60,18 +60,16 @@ async def test_a11_an_id_of_another_kind_is_unknown_too(ours: Incident, operatio
 
 
 async def test_a11_a_foreign_id_takes_no_other_time(ours: Incident, theirs: Incident) -> None:
-    """Unknown and foreign are one query; neither is three times slower than the other."""
-
-    async def median(incident: str) -> float:
-        times = []
-        for _ in range(15):
+    """Unknown and foreign are one query; at their best neither is three times slower than the other."""
+    asked = {"foreign": theirs.ids["incident_id"], "unknown": UNKNOWN["incident_id"]}
+    best = dict.fromkeys(asked, 60.0)
+    for _ in range(15):
+        for name, incident in asked.items():
             began = time.perf_counter()
             await ours.by.get(f"/incidents/{incident}")
-            times.append(time.perf_counter() - began)
-        return sorted(times)[7]
+            best[name] = min(best[name], time.perf_counter() - began)
 
-    foreign, unknown = await median(theirs.ids["incident_id"]), await median(UNKNOWN["incident_id"])
-    assert max(foreign, unknown) < 3 * min(foreign, unknown)
+    assert max(best.values()) < 3 * min(best.values())
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=name_of)
@@ -158,16 +156,22 @@ async def test_a_list_is_walked_whole(ours: Incident) -> None:
 
 
 async def test_a15_interleaved_requests_of_two_orgs_never_mix(ours: Incident, theirs: Incident) -> None:
-    """Some hundred requests at once, a fifth of them refused: each answer is its caller's."""
+    """Many requests at once, a fifth of them refused: each answer is its caller's."""
+
+    room = asyncio.Semaphore(6)
 
     async def one(number: int) -> bool:
+        async with room:
+            return await asked(number)
+
+    async def asked(number: int) -> bool:
         person = (ours, theirs)[number % 2].by
         if number % 5 == 0:
             return (await person.get(f"/incidents/{UNKNOWN['incident_id']}")).status_code == 404
         found = (await person.get("/principals/me")).json()
         return bool(found["org"] == person.caller.org.shown)
 
-    assert all(await asyncio.gather(*(one(number) for number in range(60))))
+    assert all(await asyncio.gather(*(one(number) for number in range(100))))
 
 
 async def test_an_empty_org_sees_nothing(site: Site, ours: Incident, found_org: FoundOrg) -> None:

@@ -47,7 +47,8 @@ async def broken_chain(database: Database, signer: NoteSigner, org: OrgId, folde
 async def lost_signals(superuser: AsyncEngine, org: OrgId, acked: Sequence[SignalId]) -> list[str]:
     """I1: what was acknowledged as stored exists exactly once."""
     async with superuser.connect() as connection:
-        found = dict((await connection.execute(_SIGNALS, {"org": org, "ids": list(set(acked))})).tuples().all())
+        rows = await connection.execute(_SIGNALS, {"org": org, "ids": list(set(acked))})
+        found = {identifier: count for identifier, count in rows}
     return [f"I1: {each} was acknowledged and is there {found.get(each, 0)} times" for each in set(acked) if found.get(each) != 1]
 
 

@@ -4,12 +4,17 @@ import contextlib
 from collections import Counter
 from uuid import uuid4
 
+import httpx2
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.service import RPCError
 
+from activities.headers import trace_in
+from api.app import create
 from domain.approval import ApprovalStatus, Choice
 from domain.audit import AuditFilter
 from domain.base import ExecutionId, PipelineId
@@ -121,3 +126,35 @@ async def test_a_refusal_that_no_repetition_mends_ends_the_activity_at_once(worl
 
 def _of(span, tenant):
     return span.attributes.get("suture.org") == tenant.org.shown
+
+
+async def test_a_request_is_a_span_of_its_callers_trace_and_what_it_starts_joins(world, tenant, add_person):
+    """`POST /events` is `signal.ingest`; a run that is asked for by HTTP carries the caller's trace into its workflow."""
+    exporter = InMemorySpanExporter()
+    world.services.spans.tell(SimpleSpanProcessor(exporter))
+    author = await add_person(tenant, Role.AUTHOR, Role.OPERATOR)
+    pipeline = await apply(world.services, author, a_spec())
+    trace = uuid4().hex
+    sent = {"Authorization": f"Bearer {tenant.token}", "traceparent": f"00-{trace}-{'1' * 16}-01", "X-Request-ID": "r-1"}
+    app = create(world.services, world.settings, registry=CollectorRegistry())
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api", headers=sent) as client:
+        took = await client.post("/api/v1/events", json={"event_type": "deploy"})
+        started = await client.post(f"/api/v1/pipelines/{pipeline.id.shown}/runs")
+        assert (took.status_code, started.status_code) == (201, 202), (took.text, started.text)
+    spans = {each.name: each for each in exporter.get_finished_spans()}
+    asked = spans["POST /pipelines/{pipeline_id}/runs"]
+    assert {f"{each.context.trace_id:032x}" for each in (spans["signal.ingest"], asked)} == {trace}
+    run = RunRef(org=tenant.org, pipeline=pipeline.id, execution=ExecutionId.of(started.json()["id"]))
+    handle = world.client.get_workflow_handle(run.workflow_id)
+    await until(lambda: _exists(handle), why="the relay starts the run")
+    begun = (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes
+    found = trace_in(dict(begun.header.fields), workflow_id=run.workflow_id, run_id=str(uuid4()))
+    assert (found.trace_id, found.span_id, found.correlation_id) == (trace, f"{asked.context.span_id:016x}", "r-1")
+
+
+async def _exists(handle):
+    try:
+        await handle.describe()
+    except RPCError:
+        return False
+    return True

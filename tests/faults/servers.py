@@ -1,0 +1,106 @@
+"""What stands between us and PostgreSQL when it fails: a server of a test's own, and a proxy that loses answers."""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from provision import provision
+from stack.postgres import Postgres, PostgresAddress
+from stack.supervise import Supervisor
+from tests.database import HMAC_KEY, PASSWORDS, DatabaseUrls, create_database, urls_of
+
+COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
+_CHUNK = 64 * 1024
+
+
+class OwnServer:
+    """A durable server that its supervisor starts again when it dies."""
+
+    def __init__(self, server: Postgres, folder: Path, urls: DatabaseUrls) -> None:
+        self._server, self._folder = server, folder
+        self.urls = urls
+
+    async def kill(self) -> None:
+        """SIGKILL to the postmaster itself, by the pid that it has written down."""
+        found = next(self._folder.rglob("postmaster.pid"))
+        os.kill(int(found.read_text().splitlines()[0]), signal.SIGKILL)
+
+
+@asynccontextmanager
+async def own_server(kms) -> AsyncIterator[OwnServer]:
+    folder = Path(tempfile.mkdtemp(prefix="suture-faults-"))
+    folder.chmod(0o711)
+    server, supervisor = Postgres(folder, durable=True), Supervisor(folder / "logs", report=lambda _: None)
+    await supervisor.open()
+    try:
+        await server.prepare()
+        await supervisor.run(server.spec(), ready=server.is_ready)
+        urls = await create_database(server.address, "suture_faults")
+        await provision(urls.admin, passwords=PASSWORDS, kms=kms, hmac_key=HMAC_KEY)
+        yield OwnServer(server, folder, urls)
+    finally:
+        await supervisor.close()
+        server.clean()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class AckLostProxy:
+    """Passes bytes on; now and then it ends the connection where the answer to a COMMIT should have come."""
+
+    def __init__(self, address: PostgresAddress, folder: Path, *, losing: float, seed: int) -> None:
+        self._server = f"{address.host}/.s.PGSQL.{address.port}"
+        self._address = address
+        self._folder = folder
+        self._losing = losing
+        self._dice = random.Random(seed)
+        self._pairs: set[asyncio.Task[None]] = set()
+        self.commits = self.lost = 0
+
+    def urls(self, database: str) -> DatabaseUrls:
+        return urls_of(self._address.model_copy(update={"host": str(self._folder)}), database)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["AckLostProxy"]:
+        listener = await asyncio.start_unix_server(self._join, self._folder / f".s.PGSQL.{self._address.port}")
+        try:
+            yield self
+        finally:
+            listener.close()
+            for pair in self._pairs:
+                pair.cancel()
+            await asyncio.gather(*self._pairs, return_exceptions=True)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._pairs.add(task)
+        there, back = await asyncio.open_unix_connection(self._server)
+        ways = [asyncio.create_task(self._pass(reader, back)), asyncio.create_task(self._pass(there, writer, answers=True))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            writer.transport.abort()
+            back.close()
+            self._pairs.discard(task)
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool = False) -> None:
+        with suppress(ConnectionError):
+            while chunk := await source.read(_CHUNK):
+                if answers and COMMITTED in chunk and self._is_lost():
+                    return
+                sink.write(chunk)
+                await sink.drain()
+
+    def _is_lost(self) -> bool:
+        self.commits += 1
+        lost = self._dice.random() < self._losing
+        self.lost += lost
+        return lost

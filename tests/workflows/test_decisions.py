@@ -1,0 +1,131 @@
+"""What people decide, and what becomes of a wait in which nobody does."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from domain.approval import ApprovalStatus, Choice
+from domain.audit import AuditFilter
+from domain.base import RequestId
+from domain.errors import ApprovalClosedError, SeparationOfDutiesError
+from domain.execution import RunStatus
+from domain.incident import Status
+from domain.plan import PlanStatus
+from workflows.carrying import Carrying
+
+MINUTE = timedelta(minutes=1)
+
+
+async def test_a_second_person_heals_the_run(scene):
+    """The run that failed on version 2 goes on under version 1, and that it passes is the evidence."""
+    run = await scene.break_and_run()
+    assert (await scene.decide(await scene.approval())).settled
+    healed = await scene.until_run(run.id, RunStatus.SUCCEEDED)
+    await scene.until_incident(run.incident, Status.VERIFIED)
+    assert (healed.config_version, (await scene.current()).version) == (1, 1)
+    assert await scene.chain_is_sound()
+
+
+async def test_whoever_wrote_the_change_and_started_the_run_may_not_decide(scene):
+    """The author is refused with the reason, and the refusal is in the audit log."""
+    run = await scene.break_and_run()
+    with pytest.raises(SeparationOfDutiesError):
+        await scene.decide(await scene.approval(), by=scene.author)
+    assert "approval.refused" in await scene.actions(run.incident)
+
+
+async def test_a_rejection_fails_the_run(scene):
+    """Nobody heals a run whose fix was rejected: the incident ends, the run fails, the config stays."""
+    run = await scene.break_and_run()
+    assert (await scene.decide(await scene.approval(), Choice.REJECT)).settled
+    await scene.until_run(run.id, RunStatus.FAILED)
+    await scene.until_incident(run.incident, Status.REJECTED)
+    assert (await scene.plans(run.incident))[0].status is PlanStatus.REJECTED
+    assert (await scene.current()).version == 2
+
+
+async def test_people_are_reminded_then_the_next_rung_is_asked_then_silence_is_a_no(scene):
+    """Every hop is in the audit log at its time by the database's clock; after four hours the run fails."""
+    run = await scene.break_and_run()
+    approval = await scene.approval()
+    story = await scene.story_of(run.incident)
+    await scene.advance(14 * MINUTE, story)
+    assert "approval.reminded" not in await scene.actions(run.incident)
+    await scene.advance(MINUTE, story)
+    await scene.until_told(run.incident, "approval.reminded")
+    assert "approval.escalated" not in await scene.actions(run.incident)
+    await scene.advance(15 * MINUTE, story)
+    await scene.until_told(run.incident, "approval.escalated")
+    await scene.until_told(run.incident, "approval.reminded", times=2)
+    await _happened_after(scene, run.incident, approval, {"approval.reminded": 15, "approval.escalated": 30})
+    await scene.advance(209 * MINUTE, story)
+    assert (await scene.approvals())[0].status is ApprovalStatus.OPEN
+    await scene.advance(2 * MINUTE, story)
+    await scene.until_run(run.id, RunStatus.FAILED)
+    await scene.until_incident(run.incident, Status.EXPIRED)
+    assert (await scene.approvals())[0].status is ApprovalStatus.EXPIRED
+    with pytest.raises(ApprovalClosedError):
+        await scene.decide(approval)
+
+
+async def _happened_after(scene, incident, approval, minutes):
+    items = await scene.services.incidents.timeline(scene.author, incident)
+    for action, expected in minutes.items():
+        first = next(each for each in items if each.action == action)
+        assert timedelta(0) <= first.at - approval.opened_at - expected * MINUTE < 5 * MINUTE
+
+
+async def test_a_late_person_still_decides(scene):
+    """After three of four hours the approval is open, and its decision counts at once."""
+    run = await scene.break_and_run()
+    approval = await scene.approval()
+    await scene.advance(180 * MINUTE, await scene.story_of(run.incident))
+    assert (await scene.decide(approval)).settled
+    await scene.until_run(run.id, RunStatus.SUCCEEDED)
+
+
+async def test_a_person_who_resolves_the_incident_ends_the_wait(scene):
+    """The approval is withdrawn, the run fails, and nothing was changed."""
+    run = await scene.break_and_run()
+    approval = await scene.approval()
+    await scene.services.incidents.resolve(scene.operator, run.incident)
+    await scene.until_run(run.id, RunStatus.FAILED)
+    await (await scene.story_of(run.incident)).result()
+    assert (await scene.services.approvals.get(scene.author, approval.id)).status is ApprovalStatus.WITHDRAWN
+    assert (await scene.incident(run.incident)).status is Status.RESOLVED
+    with pytest.raises(ApprovalClosedError):
+        await scene.decide(approval)
+
+
+async def test_a_message_without_a_stored_request_decides_nothing(scene):
+    """Whoever reaches the engine's port can signal and update; it is audited and changes nothing."""
+    run = await scene.break_and_run()
+    approval = await scene.approval()
+    story, unknown = await scene.story_of(run.incident), RequestId(int=uuid4().int)
+    await story.signal(Carrying.approve, unknown)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await story.execute_update(Carrying.decide, unknown)
+    refused = await scene.services.audit.page(scene.tenant.org, AuditFilter(action="request.refused"))
+    assert [each.resource_id for each in refused] == [unknown.shown] * 2
+    assert (await scene.services.approvals.get(scene.author, approval.id)).status is ApprovalStatus.OPEN
+    assert (await scene.decide(approval)).settled
+    await scene.until_run(run.id, RunStatus.SUCCEEDED)
+
+
+async def test_a_message_before_the_wait_decides_nothing(scene):
+    """What comes while nobody asks is refused or dropped, and the story goes on to ask a person."""
+    scene.hold("read")
+    await scene.configure("valeu")
+    run = await scene.start()
+    await scene.until_held("read")
+    scene.release("read")
+    run = await scene.until_run(run.id, RunStatus.WAITING)
+    story, unknown = await scene.story_of(run.incident), RequestId(int=uuid4().int)
+    await story.signal(Carrying.approve, unknown)
+    await story.signal(Carrying.wake)
+    approval = await scene.approval()
+    assert approval.decisions == ()
+    assert (await scene.decide(approval, Choice.REJECT)).settled
+    await scene.until_incident(run.incident, Status.REJECTED)
