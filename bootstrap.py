@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from adapters.metrics import PrometheusMetrics
     from adapters.otel import Tracing
+    from services.ports import StageProcess
     from services.registry import Services
     from services.relay import Relay
     from settings import Settings
@@ -53,14 +54,16 @@ async def api_services(chosen: "Settings", *, through: Callable[["Client"], "Cli
 
 
 @asynccontextmanager
-async def worker_parts(chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself) -> AsyncIterator[WorkerParts]:
-    """The activities of the queues the settings name, and the relay where `io` is served."""
+async def worker_parts(
+    chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself, process: "StageProcess | None" = None
+) -> AsyncIterator[WorkerParts]:
+    """The activities of the queues the settings name, and the relay where `io` is served; `process` runs stages instead."""
     async with AsyncExitStack() as stack:
         base = await _base(stack, chosen, through, service="suture-worker")
         if chosen.worker_metrics_port:
             stack.callback(base.metrics.serve(chosen.worker_metrics_port))
         cases = _use_cases(base, chosen)
-        activities = _activities(base, cases, chosen)
+        activities = _activities(base, cases, chosen, process)
         relay = await _relay(stack, base, chosen) if "io" in chosen.queues else None
         yield WorkerParts(client=base.client, activities=activities, relay=relay, tracing=base.tracing, metrics=base.metrics)
 
@@ -184,7 +187,9 @@ def _use_cases(base: _Base, chosen: "Settings") -> dict[str, Any]:
     }
 
 
-def _activities(base: _Base, cases: dict[str, Any], chosen: "Settings") -> dict[str, tuple[object, ...]]:
+def _activities(
+    base: _Base, cases: dict[str, Any], chosen: "Settings", instead: "StageProcess | None"
+) -> dict[str, tuple[object, ...]]:
     """The activities of each queue this process serves; only a pool that executes gets what reaches targets."""
     from activities.acting import Acting
     from activities.execution import Execution
@@ -200,6 +205,7 @@ def _activities(base: _Base, cases: dict[str, Any], chosen: "Settings") -> dict[
     guard = Guard(region=chosen.region)
     catalog = {each.name: each for each in CATALOG}
     process, host = _process(base, chosen) if _executes(chosen) else (None, None)
+    process = instead or process
     runners = {"pipeline": _pipeline_runner(base, cases, process, chosen)}
     preflights = Preflights(base.database, base.ledger, guard, cases["decisions"], base.policy, runners, catalog)
     remediation = Remediation(

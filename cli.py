@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands import audit, doctor, incident, people, pipeline, places, plan, platform, recovery, run, switch, token, up
+from commands import audit, demo, doctor, incident, people, pipeline, places, plan, platform, recovery, run, switch, token, up
 from commands.exits import Edge
 from commands.session import DataOption, Given, remember
 
@@ -29,6 +29,7 @@ def root(
 
 
 app.command("up", epilog="Example: suture up --data ~/suture --api-port 8080")(up.up)
+app.command("demo", epilog="Example: suture demo --seed 7")(demo.demo)
 app.command("doctor", epilog="Example: suture doctor")(doctor.doctor)
 app.command("ui", epilog="Example: suture ui")(doctor.ui)
 app.command("approve", epilog="Example: suture approve plan_06c2k8r3c1x7v9h2m4n5p6q7s8 --reason 'v1 was good'")(plan.approve)
@@ -49,7 +50,7 @@ app.add_typer(platform.app, name="platform")
 
 
 def main() -> None:
-    app()
+    app(prog_name="suture")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from starlette.responses import Response
 import bootstrap
 import settings
 from api.browser import origin_of
+from api.callers import AllServices, identify
 from api.context import TraceContext
 from api.cursors import Cursors
-from api.deps import identify
 from api.idempotency import Idempotency
 from api.limits import MIB, Bounded, Limits
 from api.metrics import Measured, RequestMetrics
@@ -27,7 +27,6 @@ from api.spans import Spanned
 from api.streams import Streams
 from api.wire import LARGEST_HEAD, GuardedProtocol
 from domain.errors import NotFoundError
-from services.registry import Services
 from settings import Settings
 
 CANONICAL = "/api/v1"
@@ -41,7 +40,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def create(
-    services: Services,
+    services: AllServices,
     chosen: Settings,
     *,
     registry: CollectorRegistry = REGISTRY,
@@ -115,7 +114,7 @@ def dress(made: FastAPI, chosen: Settings, *, registry: CollectorRegistry, limit
     made.add_middleware(TraceContext)
 
 
-def give(made: FastAPI, services: Services) -> None:
+def give(made: FastAPI, services: AllServices) -> None:
     """Let the routes use `services`."""
     made.state.services = services
     made.state.cursors = Cursors(services.identity.derived_key("cursors"))

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from api.deps import remember, services_of
+from api.callers import remember, services_of
 from domain.errors import ForbiddenError
 
 COOKIE = "suture_codec"

@@ -5,9 +5,10 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Request, params
 from fastapi.dependencies.utils import get_flat_params
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.body import StrictRoute
+from api.browser import COOKIE, PURPOSE, from_browser, preflight
+from api.callers import AllServices, Caller, Services, identify
 from api.cursors import DEFAULT_LIMIT, After, Cursors, Limit, Listing, Page
 from api.etags import check_match, etag_of, is_unchanged, not_modified
 from api.idempotency import KeyedRoute
@@ -15,15 +16,15 @@ from api.once import ShownOnceRoute
 from api.problems import refusals
 from api.shown import Moment, Reason, Short, Shown
 from api.streams import Event, Streams
-from domain import identity
-from domain.base import Id, OrgId, PrincipalId
+from domain.base import Id
 from domain.errors import ForbiddenError, HealError, InvalidError, UnauthenticatedError, UnavailableError
-from domain.trace import bind_org
-from services import registry
 from services.authority import IN_PROCESS, check_allowed
 
 __all__ = [
+    "COOKIE",
     "DEFAULT_LIMIT",
+    "PURPOSE",
+    "AllServices",
     "Caller",
     "Event",
     "EventStreams",
@@ -43,57 +44,21 @@ __all__ = [
     "StrictRoute",
     "check_match",
     "etag_of",
+    "from_browser",
     "guarded",
+    "identify",
     "is_unchanged",
     "not_modified",
+    "preflight",
     "refusals",
 ]
 
 ACTION = "x-action"
-_BEARER = HTTPBearer(auto_error=False, description="an API token: `sut_…`")
 T = TypeVar("T")
 I = TypeVar("I", bound=Id)  # noqa: E741 - any kind of id
 
 IfMatch = Annotated[str | None, Header(max_length=2_000)]
 IfNoneMatch = Annotated[str | None, Header(max_length=2_000)]
-
-
-async def services_of(request: Request) -> registry.Services:
-    services: registry.Services = request.app.state.services
-    return services
-
-
-Services = Annotated[registry.Services, Depends(services_of)]
-
-
-async def caller_of(
-    request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None
-) -> identity.Caller:
-    """Whoever the one bearer token of this request stands for; asked of the database once per request.
-
-    Raises:
-        UnauthenticatedError: there is not exactly one, or it does not count.
-    """
-    known: identity.Caller | None = getattr(request.state, "caller", None)
-    if known is None:
-        services = await services_of(request)
-        known = await services.identity.authenticate(_bearer(request))
-        remember(request, known)
-    return known
-
-
-def remember(request: Request, caller: identity.Caller) -> None:
-    request.state.caller = caller
-    bind_org(caller.org)
-
-
-async def identify(request: Request) -> tuple[OrgId, PrincipalId]:
-    """Whose Idempotency-Key it is."""
-    caller = await caller_of(request)
-    return caller.org, caller.id
-
-
-Caller = Annotated[identity.Caller, Depends(caller_of)]
 
 
 class May:
@@ -166,14 +131,6 @@ async def streams_of(request: Request) -> Streams:
 
 
 EventStreams = Annotated[Streams, Depends(streams_of)]
-
-
-def _bearer(request: Request) -> str:
-    sent = request.headers.getlist("authorization")
-    scheme, _, token = (sent[0] if len(sent) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise UnauthenticatedError("expected one Authorization header with a bearer token")
-    return token.strip(" ")
 
 
 def _check_query(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import typer
@@ -10,10 +11,13 @@ import settings
 from commands.exits import CommandError, Exit, finish
 from commands.session import DataOption, api_of, connection_of, data_directory, given_in
 from commands.showing import Columns, Format, Output, show_item, show_list, structured
+from stack import account
 from stack.doctor import Finding, Subject, examine
 from stack.tools import Search, Tool, default_cache
 
 ROOT = Path(__file__).resolve().parent.parent
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 _FINDING: Columns = {
     "what": "name",
@@ -40,7 +44,8 @@ def doctor(ctx: typer.Context, data: DataOption = None, output: Output = Format.
     """What is missing on this machine, and the command that mends it; 1 when something needed is."""
     chosen = settings.load()
     place = data_directory(data or given_in(ctx).data, chosen)
-    findings = asyncio.run(examine(Subject(tools=search(chosen), data=place, code=ROOT)))
+    subject = Subject(tools=search(chosen), data=place, code=ROOT, interpreter=_interpreter(chosen))
+    findings = asyncio.run(examine(subject))
     show_list([each.model_dump(mode="json") for each in findings], _FINDING, output)
     finish(Exit.FAILED if any(_is_needed(each, findings) for each in findings) else Exit.OK)
 
@@ -57,6 +62,13 @@ def ui(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     show_item(told, {name: name for name in told}, output)
     typer.echo("\nThe link works once, for five minutes. In the Web UI open the data encoder (the glasses at the top),")
     return typer.echo("check the codec endpoint, and tick `Include cross-origin credentials`.")
+
+
+def _interpreter(chosen: settings.Settings) -> Path:
+    """What `python` in a stage will be made from: see `stack.interpreter`."""
+    own, ordinary = Path(sys.executable), account.ordinary()
+    usable = ordinary is None or account.can_run(own, ordinary)
+    return chosen.stage_python or (own if usable else SYSTEM_PYTHON)
 
 
 def _is_needed(finding: Finding, findings: tuple[Finding, ...]) -> bool:

@@ -7,7 +7,7 @@ import typer
 
 from commands.client import Api, path_id
 from commands.exits import CommandError, Exit
-from commands.plan import left_out, open_approval
+from commands.plan import left_out, open_approval, preflight_of
 from commands.session import api_of
 from commands.showing import Columns, Format, Item, Output, moment, show_lines, show_list, structured, when
 
@@ -64,6 +64,7 @@ def timeline(ctx: typer.Context, incident: IncidentArgument, output: Output = Fo
 def _story(api: Api, incident: str) -> dict[str, Any]:
     found = api.get(f"/incidents/{incident}")
     plans = api.get(f"/incidents/{incident}/plans")["items"]
+    plans[:1] = [api.get(f"/fix/plans/{each['id']}") for each in plans[:1]]
     approval = open_approval(api, plans[0]["id"]) if plans else None
     return {
         "incident": found,
@@ -140,6 +141,7 @@ def _plan(plan: Item) -> Iterator[str]:
     yield f"  {plan['id']}  {plan['status']}  {plan['action']}, risk {plan['risk']}, {plan['reversibility']}"
     yield f"  {plan['summary']}"
     yield f"  why: {plan['why']}"
+    yield f"  preflight: {preflight_of(plan) or 'not done yet'}"
     yield f"  exactly: suture plan diff {plan['id']}"
 
 

@@ -73,6 +73,8 @@ def run(
     if wait:
         execution = follow(api, execution["id"], within=timedelta(seconds=within))
     show_item(execution, RUN, output)
+    if wait and execution["incident_id"]:
+        typer.echo(f"next:  suture incident show {execution['incident_id']}", err=True)
     finish(ended(execution) if wait else Exit.OK)
 
 

@@ -25,7 +25,7 @@ _SECRET: TypeAdapter[str] = TypeAdapter(SecretName)
 @environments.command("list", epilog="Example: suture environment list")
 def list_(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Every environment."""
-    show_list(api_of(ctx).items("/environments"), _SHOWN, output)
+    show_list(api_of(ctx).get("/environments")["items"], _SHOWN, output)
 
 
 @environments.command("create", epilog="Example: suture environment create qa --not-production")

@@ -16,7 +16,7 @@ PlanArgument = Annotated[str, typer.Argument(metavar="PLAN")]
 Why = Annotated[str, typer.Option("--reason", "-r", help="Kept with the decision.")]
 
 
-def _preflight(plan: Item) -> str | None:
+def preflight_of(plan: Item) -> str | None:
     preflight = plan.get("preflight")
     if preflight is None:
         return None
@@ -36,7 +36,7 @@ PLAN: Columns = {
     "reversibility": "reversibility",
     "confidence": "confidence",
     "mode": "mode",
-    "preflight": _preflight,
+    "preflight": preflight_of,
     "supersedes": "supersedes",
     "digest": "digest",
     "made": when("created_at"),

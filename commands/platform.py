@@ -105,8 +105,10 @@ def _act(ctx: typer.Context, *words: str) -> Any:
         return json.loads(done.stdout)
     said = done.stderr.decode(errors="replace").strip().splitlines()
     known = done.returncode if done.returncode in set(Exit) else Exit.FAILED
-    step = "is the stack up? `suture up` starts it" if known == Exit.FAILED else "--help shows an example"
-    raise CommandError(said[-1] if said else "the act failed and did not say why", code=Exit(known), next_step=step)
+    sentence = said[-1] if said else "the act failed and did not say why"
+    is_down = "out of reach" in sentence
+    step = "`suture up` starts the stack" if is_down else "`suture platform org list` shows what there is"
+    raise CommandError(sentence, code=Exit(known), next_step=step)
 
 
 def _environment(ctx: typer.Context) -> dict[str, str]:

@@ -39,7 +39,7 @@ def show_list(items: Sequence[Item], columns: Columns, output: Format) -> None:
         table.add_column(heading, overflow="fold")
     for item in items:
         table.add_row(*(Text(cell(item, column)) for column in columns.values()))
-    return console().print(table)
+    return _print(table)
 
 
 def show_item(item: Item, columns: Columns, output: Format) -> None:
@@ -51,7 +51,7 @@ def show_item(item: Item, columns: Columns, output: Format) -> None:
     table.add_column(overflow="fold")
     for heading, column in columns.items():
         table.add_row(heading, Text(cell(item, column)))
-    return console().print(table)
+    return _print(table)
 
 
 def show_lines(lines: Sequence[str]) -> None:
@@ -111,6 +111,15 @@ def console() -> Console:
     """Fits a terminal; a pipe gets whole lines. Rich honours NO_COLOR."""
     found = Console(highlight=False, emoji=False)
     return found if found.is_terminal else Console(highlight=False, emoji=False, width=_UNLIMITED)
+
+
+def _print(table: Table) -> None:
+    found = console()
+    if found.is_terminal:
+        return found.print(table)
+    with found.capture() as captured:
+        found.print(table)
+    return typer.echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 
 def _bare(value: object) -> object:

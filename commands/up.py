@@ -15,9 +15,10 @@ from sqlalchemy.exc import ArgumentError
 
 import settings
 from commands.doctor import ROOT, search
+from commands.exits import CommandError
 from commands.session import Connection, DataOption, connection_file, data_directory, given_in, keep_connection
 from domain.base import Value
-from domain.errors import InvalidError
+from domain.errors import ConflictError, InvalidError
 from stack import ports
 from stack.application import SEARCH_ATTRIBUTES, Application, Running, Wanted
 from stack.bundle import Sources
@@ -61,7 +62,10 @@ def up(
     start = Start(data=place, plan=plan_of(chosen, wanted), wanted=wanted)
     if wanted.api_port != (api_port or chosen.api_port):
         typer.echo(f"port {api_port or chosen.api_port} is taken; the API takes {wanted.api_port}", err=True)
-    asyncio.run(run(start, _sayer()))
+    try:
+        asyncio.run(run(start, _sayer()))
+    except ConflictError as error:
+        raise CommandError(str(error), next_step="Ctrl-C where it runs stops it; --data names another directory") from None
 
 
 async def run(start: Start, say: Say) -> None:

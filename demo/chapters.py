@@ -87,12 +87,11 @@ async def stale_plan(scene: Scene, pipeline: str, spec: PipelineSpec, broken: Br
     code = await refusal(scene.cast.omar.post("/fix/execute", {"plan_id": plan["id"], "runner": "agent"}))
     scene.say(f"  omar executes: refused as {code}")
     scene.expect(code == "stale_plan", f"executing a stale plan was answered {code}")
-    newer, _ = await asked(scene.cast.omar, incident)
+    newer, again = await asked(scene.cast.omar, incident)
     scene.expect(newer["supersedes"] == plan["id"], "no new plan took the old one's place")
     scene.say(f"  plan {newer['id']} supersedes it and asks again; petra rejects that one")
-    await scene.cast.petra.patch(f"/approvals/{(await asked(scene.cast.omar, incident))[1]['id']}", {"choice": "reject"})
-    await scene.cast.ana.patch(f"/pipelines/{pipeline}", {"config": dict(spec.config)})
-    await scene.cast.omar.patch(f"/incidents/{incident}", {"status": "resolved"})
+    await scene.cast.petra.patch(f"/approvals/{again['id']}", {"choice": "reject"})
+    await incident_is(scene.cast.omar, incident, "rejected")
 
 
 async def _diagnosed(scene: Scene, incident: str, broken: Breakage) -> None:

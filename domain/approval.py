@@ -17,7 +17,7 @@ from domain.base import (
     TokenId,
     Value,
 )
-from domain.errors import ApprovalClosedError, ForbiddenError, SeparationOfDutiesError
+from domain.errors import ApprovalClosedError, ConflictError, ForbiddenError, SeparationOfDutiesError
 from domain.identity import Principal
 from domain.policy import ApprovalRule
 
@@ -101,12 +101,15 @@ class Approval(Value):
         Raises:
             ApprovalClosedError: it is decided or expired, or the decision is about another plan.
             ForbiddenError, SeparationOfDutiesError: this principal may not decide on this plan.
+            ConflictError: this person has decided already, through whichever door.
         """
         if (outcome := self.outcome(now)) is not ApprovalStatus.OPEN:
             raise ApprovalClosedError(f"the approval is {outcome}; ask for a new plan")
         if decision.digest != self.digest:
             raise ApprovalClosedError(f"the decision is about {decision.digest[:12]}, the plan is {self.digest[:12]}")
         check_may_decide(self, by, issuer)
+        if any(earlier.principal == by.id for earlier in self.decisions):
+            raise ConflictError("this person has decided already; one person counts once")
         return self.model_copy(update={"decisions": (*self.decisions, decision)})
 
     def _people_in_favour(self) -> set[PrincipalId]:

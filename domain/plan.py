@@ -1,12 +1,14 @@
 """A fix plan: frozen, ordered steps with rendered commands, and the digest by which it is trusted."""
 
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
 from domain.base import Digest, IncidentId, Instant, OrgId, PlanId, PrincipalId, Value
-from domain.canonical import digest
+from domain.canonical import canonical, digest
+from domain.errors import InvalidError
 
 
 class Risk(StrEnum):
@@ -54,6 +56,9 @@ class PlanStatus(StrEnum):
     SUPERSEDED = "superseded"
     NEEDS_HUMAN = "needs_human"
 
+
+_LONGEST_LINE = 4096
+_LARGEST_PLAN = 64 * 1024
 
 CLOSED = frozenset(PlanStatus) - {PlanStatus.DRAFT, PlanStatus.AWAITING_APPROVAL, PlanStatus.GRANTED, PlanStatus.EXECUTING}
 
@@ -141,6 +146,32 @@ class FixPlan(Value):
 
     def key(self, step: Step, direction: Direction) -> str:
         return f"{self.id}/{step.index}/{direction}"
+
+
+def check_readable(plan: FixPlan) -> None:
+    """Refuse a plan that people would not read to its end: what is cut off cannot be agreed to.
+
+    Raises:
+        InvalidError: it is too large as a whole, or one text in it is too long.
+    """
+    size = len(canonical(plan))
+    if size > _LARGEST_PLAN:
+        raise InvalidError(f"the plan is {size} bytes of JSON, people are asked about {_LARGEST_PLAN} at most")
+    longest = max(len(text) for text in _texts(plan.model_dump(mode="json")))
+    if longest > _LONGEST_LINE:
+        raise InvalidError(f"the plan has a text of {longest} letters, people are asked about {_LONGEST_LINE} at most")
+
+
+def _texts(plain: Any) -> Iterator[str]:
+    match plain:
+        case str():
+            yield plain
+        case list():
+            for item in plain:
+                yield from _texts(item)
+        case dict():
+            for item in plain.values():
+                yield from _texts(item)
 
 
 class PlanState(Value):

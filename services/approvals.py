@@ -23,7 +23,6 @@ from domain.approval import (
 )
 from domain.base import ApprovalId, DecisionId, Digest, GrantId, OrgId, PlanId, PrincipalId, RequestId, Value
 from domain.errors import (
-    ApprovalClosedError,
     ConflictError,
     ForbiddenError,
     HealError,
@@ -175,7 +174,9 @@ class Approvals:
             await plans.get(session, plan)
             found = await store.of_plan(session, plan)
         if found is None:
-            raise ConflictError("the plan does not wait for an approval; run its preflight first")
+            refusal = ConflictError("the plan does not wait for an approval; run its preflight first")
+            await self._refuse(caller, plan, "approval.refused", refusal)
+            raise refusal
         return await self.submit(caller, found.id, Choice.APPROVE, reason=reason)
 
     async def request_execution(self, caller: Caller, plan: PlanId) -> Submitted:
@@ -184,27 +185,36 @@ class Approvals:
         Raises:
             NotFoundError: no such plan.
             StalePlanError: a newer plan has taken its place.
-            ConflictError: it has no unused grant.
+            ConflictError: it has no grant that could be used.
         """
+        revision = await self._policy.revision()
+        try:
+            asked = await self._ask_to_execute(caller, plan, revision)
+        except ConflictError as refusal:
+            await self._refuse(caller, plan, "execution.refused", refusal)
+            raise
+        if isinstance(asked, str):
+            raise StalePlanError(f"{asked}; the grant is void and a new plan is being made")
+        return await self._deliver(caller, asked)
+
+    async def _ask_to_execute(self, caller: Caller, plan: PlanId, revision: str) -> DecisionRequest | str:
+        """The stored request, or why the world is no longer the one that was approved."""
         async with self._database.transaction(caller.org) as session:
             state = await plans.get(session, plan)
             if state.status is PlanStatus.SUPERSEDED:
                 newer = await plans.superseder(session, plan)
                 raise StalePlanError(f"the plan is stale; the new one is {newer.shown if newer else 'being made'}")
-            grant = await store.grant_of(session, plan)
-            if grant is None or grant.status is not GrantStatus.UNUSED:
-                raise ConflictError("the plan has no unused grant; ask for a new plan and approval")
-            moved = await self._moved(session, state.plan)
+            grant = await _usable_grant(session, plan)
+            moved = await self._moved(session, state.plan, revision)
             if moved is None:
-                request = await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "")
-            else:
-                await self._void(session, caller, state, grant, moved)
-        if moved is not None:
-            raise StalePlanError(f"{moved}; the grant is void and a new plan is being made")
-        return await self._deliver(caller, request)
+                return await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "")
+            await self._void(session, caller, state, grant, moved)
+            return moved
 
-    async def _moved(self, session: AsyncSession, plan: FixPlan) -> str | None:
-        """Which target is no longer as the plan was made for, in a sentence."""
+    async def _moved(self, session: AsyncSession, plan: FixPlan, revision: str) -> str | None:
+        """What is no longer as the plan was made for, in a sentence."""
+        if revision != plan.policy_revision:
+            return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
         for target in plan.targets:
             found = await read(session, target)
             if found.version != target.version:
@@ -248,7 +258,7 @@ class Approvals:
                     await self._check_executable(session, request)
                     return Settled(kind=request.kind, plan=request.plan)
             return Settled(kind=request.kind, plan=request.plan, approval=await self._decide(ref, request))
-        except (NotFoundError, ForbiddenError, ApprovalClosedError) as refusal:
+        except (NotFoundError, ForbiddenError, ConflictError) as refusal:
             await self._note_refusal(ref, refusal)
             raise
 
@@ -473,15 +483,15 @@ class Approvals:
         """The request that `attempt` stores, or its refusal after that has been written down."""
         try:
             request: DecisionRequest = await attempt
-        except (ForbiddenError, ApprovalClosedError) as refusal:
-            await self.refuse(caller, approval, refusal)
+        except (ForbiddenError, ConflictError) as refusal:
+            async with self._database.transaction(caller.org) as session:
+                plan = (await store.get(session, approval)).plan
+            await self._refuse(caller, plan, "approval.refused", refusal)
             raise
         return request
 
     async def _check_executable(self, session: AsyncSession, request: DecisionRequest) -> None:
-        grant = await store.grant_of(session, request.plan)
-        if grant is None or grant.status is not GrantStatus.UNUSED:
-            raise ConflictError("the plan has no unused grant")
+        await _usable_grant(session, request.plan)
         by = await identities.get_principal(session, request.principal)
         if not (by.is_person and by.is_active and Role.OPERATOR in by.roles):
             raise ForbiddenError("only an active person with the role operator executes a plan")
@@ -500,12 +510,11 @@ class Approvals:
             )
 
     @repeatable
-    async def refuse(self, caller: Caller, approval: ApprovalId, refusal: HealError) -> None:
+    async def _refuse(self, caller: Caller, plan: PlanId, action: str, refusal: HealError) -> None:
         async with self._database.transaction(caller.org) as session:
-            found = await store.get(session, approval)
-            state = await plans.get(session, found.plan)
-            after = {"approval": approval.shown, "code": refusal.code, "reason": str(refusal)}
-            await self._enter(session, state.plan, "approval.refused", Actor.calling(caller), after)
+            state = await plans.get(session, plan)
+            after = {"code": refusal.code, "reason": str(refusal)}
+            await self._enter(session, state.plan, action, Actor.calling(caller), after)
 
     async def _enter(
         self, session: AsyncSession, plan: FixPlan, action: str, actor: Actor, after: Mapping[str, object]
@@ -520,6 +529,14 @@ class Approvals:
             after=dict(after),
             incident=plan.incident,
         )
+
+
+async def _usable_grant(session: AsyncSession, plan: PlanId) -> Grant:
+    """Raises ConflictError: the plan has no grant, or it is used, ended or too old."""
+    grant = await store.grant_of(session, plan)
+    if grant is None or grant.status is not GrantStatus.UNUSED or grant.execute_by <= await now(session):
+        raise ConflictError("the plan has no unused grant; ask for a new plan and approval")
+    return grant
 
 
 async def excluded(session: AsyncSession, plan: FixPlan) -> frozenset[PrincipalId]:

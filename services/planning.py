@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actions.base import Action, Situation
@@ -13,7 +14,7 @@ from domain.evidence import Cause, Hypothesis
 from domain.execution import Execution
 from domain.identity import Caller
 from domain.incident import Incident, Status
-from domain.plan import CLOSED, Excluded, FixPlan, Mode, PlanState, PlanStatus
+from domain.plan import CLOSED, Excluded, FixPlan, Mode, PlanState, PlanStatus, Step, check_readable
 from domain.preflight import Preflight
 from domain.refs import IncidentRef, PlanRef
 from services.decisions import Decisions
@@ -93,6 +94,7 @@ class Planning:
             await outbox.add(session, caller.org, Letter.CARRY_PLAN, {"plan": plan.id.shown, "carrier": state.carrier})
             return state
 
+    @repeatable
     async def again(self, ref: PlanRef) -> PlanState | None:
         """The plan that takes the place of a stale one a person had asked for, or None when nothing fits any more."""
         revision = await self._policy.revision()
@@ -239,7 +241,7 @@ class Planning:
             reversibility=action.reversibility,
             confidence=confidence,
             mode=mode,
-            steps=action.steps(situation),
+            steps=_steps(action, situation),
             runner="pipeline",
             runner_version=self._runner,
             policy_revision=revision,
@@ -250,6 +252,7 @@ class Planning:
         )
 
     async def _freeze(self, session: AsyncSession, plan: FixPlan, *, carrier: str, actor: Actor) -> PlanState:
+        check_readable(plan)
         await plans.add(session, plan, carrier=carrier)
         await self._ledger.append(
             session,
@@ -290,6 +293,14 @@ async def _already_made(
     if not latest or latest[0].status is not PlanStatus.DRAFT or latest[0].carrier != carrier:
         return None
     return latest[0] if latest[0].plan.supersedes == supersedes else None
+
+
+def _steps(action: Action, situation: Situation) -> tuple[Step, ...]:
+    """Raises InvalidError: the action renders a command that no runner may be given."""
+    try:
+        return action.steps(situation)
+    except ValidationError as error:
+        raise InvalidError(f"{action.name} renders an argument that is too long, empty or holds a hidden character") from error
 
 
 def _why(action: Action, situation: Situation, excluded: tuple[Excluded, ...]) -> str:

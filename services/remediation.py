@@ -24,7 +24,7 @@ from domain.outcome import (
     Verdict,
     VerdictOutcome,
 )
-from domain.plan import Command, Direction, EffectClass, FixPlan, PlanStatus, Step, Target
+from domain.plan import Command, Direction, EffectClass, FixPlan, PlanState, PlanStatus, Step, Target
 from domain.refs import PlanRef
 from domain.resumption import ResumptionOutcome
 from domain.stage import ProbeAnswer
@@ -73,13 +73,22 @@ class Remediation:
             UnavailableError: policy cannot be asked, so nothing is decided.
         """
         revision = await self._policy.revision()
+        try:
+            return await self._use_grant(ref, revision)
+        except GrantUsedError as refusal:
+            async with self._database.transaction(ref.org) as session:
+                plan = (await plans.get(session, ref.id)).plan
+                await self._enter(session, plan, "remediation.refused", {"code": refusal.code, "reason": str(refusal)})
+            raise
+
+    async def _use_grant(self, ref: PlanRef, revision: str) -> Begun:
         async with self._database.transaction(ref.org) as session:
             state = await plans.get_for_update(session, ref.id)
             grant = await approvals.grant_of(session, ref.id)
             if grant is None:
                 raise GrantUsedError("the plan has no grant")
-            if grant.consumed_by == ref.workflow_id:
-                return self._begun(state.plan)
+            if grant.status is GrantStatus.CONSUMED:
+                return self._begun_before(ref, state, grant)
             if (reason := await self._stop_reason(session, state.plan)) is not None:
                 return Begun(outcome=RemediationOutcome.STOPPED, reason=reason)
             if (reason := await self._stale_reason(session, state.plan, grant, revision)) is not None:
@@ -291,6 +300,8 @@ class Remediation:
             request = await approvals.get_request(session, decision.request)
             by = await identities.get_principal(session, decision.principal)
             token = await tokens.get_for_update(session, request.token)
+            if token.revoked_at is not None:
+                return "the token behind an approval has been revoked"
             try:
                 check_may_decide(approval, by, token.issuer)
             except ForbiddenError as error:
@@ -323,6 +334,16 @@ class Remediation:
     async def _plan(self, ref: PlanRef) -> FixPlan:
         async with self._database.transaction(ref.org) as session:
             return (await plans.get(session, ref.id)).plan
+
+    def _begun_before(self, ref: PlanRef, state: PlanState, grant: Grant) -> Begun:
+        """The answer that got lost on its way; whatever else asks with a used grant is a replay.
+
+        Raises:
+            GrantUsedError: another remediation has used it, or this one has ended.
+        """
+        if grant.consumed_by != ref.workflow_id or state.status is not PlanStatus.EXECUTING:
+            raise GrantUsedError(f"the grant is {grant.status}; a retry needs a new approval")
+        return self._begun(state.plan)
 
     def _begun(self, plan: FixPlan) -> Begun:
         return Begun(

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from math import ceil
+from math import ceil
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
 from domain.base import Value
-from domain.errors import StoppedError, UnavailableError
+from domain.errors import LeaseLostError, StoppedError, UnavailableError
 from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, Tried
 from domain.identity import SwitchScope
 from domain.pipeline import StageSpec, step_version, used_config
@@ -28,6 +30,7 @@ from storage.engine import Database, now, repeatable
 
 _KILL_GRACE = timedelta(seconds=5)
 _PROBES = 3
+_NOT_DONE = 3  # how a probe's exit code says so
 _ENDINGS = {
     Outcome.PASSED: AttemptStatus.PASSED,
     Outcome.FAILED: AttemptStatus.FAILED,
@@ -93,19 +96,21 @@ class Stages:
         Raises:
             UnavailableError: its process still lives; ask again.
         """
-        left = await self._open_attempt(ref)
+        left, stage = await self._left(ref)
         if left is None:
-            return await self._last(ref)
-        local = await self._await_death(left)
-        stage = await self._stage(ref)
+            return Tried.NOT_DONE
+        if left.status.is_open:
+            await self._await_death(left, heartbeat)
+            await self._give_up(ref, left)
+        elif (known := _known(left)) is not None:
+            return known
         match stage.effect:
             case Effect.NONE | Effect.KEYED:
-                return await self._give_up(ref, left, Tried.NOT_DONE)
+                return Tried.NOT_DONE
             case Effect.PROBE:
-                return await self._ask_probe(ref, left, heartbeat) if local else await self._give_up(ref, left, Tried.UNKNOWN)
+                return await self._ask_probe(ref, heartbeat) if self._was_here(left) else Tried.UNKNOWN
             case Effect.ONCE:
-                never_began = left.status is AttemptStatus.INTENT
-                return await self._give_up(ref, left, Tried.NOT_DONE if never_began else Tried.UNKNOWN)
+                return Tried.NOT_DONE if left.started_at is None else Tried.UNKNOWN
 
     @repeatable
     async def _intend(self, ref: StageRef, kind: AttemptKind) -> Job:
@@ -134,6 +139,12 @@ class Stages:
             await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
 
     @repeatable
+    async def _probing(self, job: Job, handle: SupervisorHandle) -> None:
+        """A probe only looks, so no switch stops it: a stopped run, too, has to know what it has done."""
+        async with self._database.transaction(job.execution.org) as session:
+            await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
+
+    @repeatable
     async def _end(self, job: Job, status: AttemptStatus, result: StageResult | None) -> None:
         async with self._database.transaction(job.execution.org) as session:
             await store.end_attempt(session, job.attempt, status, result)
@@ -146,51 +157,51 @@ class Stages:
         if resumption is not None and resumption.until_stage == job.stage.name:
             await end_resumption(session, job.execution, resumption, ResumptionOutcome.PASSED)
 
-    async def _open_attempt(self, ref: StageRef) -> Attempt | None:
+    async def _left(self, ref: StageRef) -> tuple[Attempt | None, StageSpec]:
+        """The latest attempt at the stage, if there is one, and the stage."""
         async with self._database.transaction(ref.org) as session:
-            return next((each for each in await store.attempts(session, ref.execution, ref.stage) if each.status.is_open), None)
+            execution = await store.get(session, ref.execution)
+            version = await pipelines.version(session, execution.pipeline, execution.config_version)
+            attempts = await store.attempts(session, ref.execution, ref.stage)
+        made = [each for each in attempts if each.kind is not AttemptKind.DRY_RUN]
+        return (made[-1] if made else None), find_stage(version, ref.stage)
 
-    async def _last(self, ref: StageRef) -> Tried:
-        async with self._database.transaction(ref.org) as session:
-            attempts = [a for a in await store.attempts(session, ref.execution, ref.stage) if a.kind is not AttemptKind.DRY_RUN]
-        match attempts[-1].status if attempts else None:
-            case AttemptStatus.PASSED:
-                return Tried.PASSED
-            case AttemptStatus.FAILED:
-                return Tried.FAILED
-            case AttemptStatus.RETRY:
-                return Tried.RETRY
-            case AttemptStatus.REFUSED:
-                return Tried.STOPPED
-            case _:
-                return Tried.NOT_DONE
+    def _was_here(self, left: Attempt) -> bool:
+        return left.supervisor is None or left.supervisor.host == self._host.name()
 
-    async def _await_death(self, left: Attempt) -> bool:
-        """Whether the lost process ran on this host; it is dead when this returns.
+    async def _await_death(self, left: Attempt, heartbeat: Callable[[], None]) -> None:
+        """Return once no process of the attempt is left.
 
         Raises:
-            UnavailableError: it may still live.
+            UnavailableError: there may still be one.
         """
         if left.supervisor is None:
-            return True
-        if left.supervisor.host == self._host.name():
-            if not await self._host.wait_until_dead(left.supervisor, self._lease + _KILL_GRACE):
-                raise UnavailableError("the lost worker's stage still runs on this host; asking again")
-            return True
+            return
+        if self._was_here(left):
+            await self._await_death_here(left.supervisor, heartbeat)
+            return
         async with self._database.transaction(left.org) as session:
             over = left.lease_until is None or left.lease_until + self._lease + _KILL_GRACE <= await now(session)
         if not over:
             raise UnavailableError("the lost worker's lease on another host is not over; asking again")
-        return False
 
-    async def _stage(self, ref: StageRef) -> StageSpec:
-        async with self._database.transaction(ref.org) as session:
-            execution = await store.get(session, ref.execution)
-            version = await pipelines.version(session, execution.pipeline, execution.config_version)
-        return find_stage(version, ref.stage)
+    async def _await_death_here(self, supervisor: SupervisorHandle, heartbeat: Callable[[], None]) -> None:
+        pause = self._lease / 4
+        for _ in range(ceil((self._lease + _KILL_GRACE) / pause)):
+            heartbeat()
+            if await self._host.wait_until_dead(supervisor, pause):
+                return
+        raise UnavailableError("the lost worker's stage still runs on this host; asking again")
+
+    async def _give_up(self, ref: StageRef, left: Attempt) -> None:
+        """Raises UnavailableError: its worker, or another one, has said what came of it; ask again."""
+        try:
+            await self._lose(ref, left)
+        except LeaseLostError as error:
+            raise UnavailableError("the attempt has ended in the meantime; asking again") from error
 
     @repeatable
-    async def _give_up(self, ref: StageRef, left: Attempt, tried: Tried) -> Tried:
+    async def _lose(self, ref: StageRef, left: Attempt) -> None:
         async with self._database.transaction(ref.org) as session:
             await store.end_attempt(session, left, AttemptStatus.LOST, None)
             await self._ledger.append(
@@ -200,16 +211,14 @@ class Stages:
                 actor=SYSTEM,
                 resource_type="execution",
                 resource_id=ref.execution.shown,
-                after={"stage": ref.stage, "attempt": left.number, "then": tried},
+                after={"stage": ref.stage, "attempt": left.number},
             )
-        return tried
 
-    async def _ask_probe(self, ref: StageRef, left: Attempt, heartbeat: Callable[[], None]) -> Tried:
-        await self._give_up(ref, left, Tried.UNKNOWN)
+    async def _ask_probe(self, ref: StageRef, heartbeat: Callable[[], None]) -> Tried:
         for _ in range(_PROBES):
             job = await self._intend(ref, AttemptKind.PROBE)
             secrets = await self._reveal(job, job.stage.secrets)
-            probed = await self._process.probe(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
+            probed = await self._process.probe(job.command, secrets, heartbeat=heartbeat, started=partial(self._probing, job))
             match probed.answer:
                 case ProbeAnswer.DONE:
                     await self._end(job, AttemptStatus.PASSED, probed.attempt)
@@ -239,6 +248,24 @@ class Stages:
             after={"stage": job.stage.name, "attempt": job.attempt.number, "key": job.attempt.step_key},
             incident=job.execution.incident,
         )
+
+
+def _known(left: Attempt) -> Tried | None:
+    """What an attempt that has ended says about the effect; None where that still has to be asked."""
+    match left.kind, left.status:
+        case _, AttemptStatus.PASSED:
+            return Tried.PASSED
+        case AttemptKind.PROBE, _:
+            said = left.result
+            return Tried.NOT_DONE if said is not None and said.exit_code == _NOT_DONE and not said.timed_out else None
+        case _, AttemptStatus.FAILED:
+            return Tried.FAILED
+        case _, AttemptStatus.RETRY:
+            return Tried.RETRY
+        case _, AttemptStatus.REFUSED:
+            return Tried.STOPPED
+        case _:
+            return None
 
 
 def find_stage(version: ConfigVersion, name: str) -> StageSpec:

@@ -22,6 +22,7 @@ from stack.bundle import Sources
 from stack.local import Elsewhere, Endpoints, Plan, Stack, disposable, scratch
 from stack.postgres import PostgresAddress
 from stack.tools import Search, Tool, default_cache
+from storage.engine import Database
 from tests.database import HMAC_KEY, DatabaseUrls, Shift
 from tests.losses import Losses
 from worker import open_worker
@@ -104,6 +105,7 @@ class World:
     stack: Stack
     losses: Losses
     telling: "Telling"
+    database: Database
 
     async def advance(self, org: OrgId, by: timedelta, *handles: WorkflowHandle) -> None:
         await self.shift(org, by)
@@ -152,7 +154,7 @@ async def until(look: Callable[[], Awaitable[bool]], *, within: float = 20.0, wh
 
 
 @pytest_asyncio.fixture(scope="session")
-async def world(chosen: Settings, shift: Shift, servers: tuple[Stack, Endpoints]) -> AsyncIterator[World]:
+async def world(chosen: Settings, shift: Shift, servers: tuple[Stack, Endpoints], database: Database) -> AsyncIterator[World]:
     held: list[TimeSkipper] = []
     losses = Losses()
 
@@ -183,6 +185,7 @@ async def world(chosen: Settings, shift: Shift, servers: tuple[Stack, Endpoints]
             stack=servers[0],
             losses=losses,
             telling=telling,
+            database=database,
         )
         relay.cancel()
         await asyncio.gather(relay, return_exceptions=True)

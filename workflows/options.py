@@ -47,9 +47,9 @@ def stage(*, timeout: timedelta, lease: timedelta) -> dict[str, Any]:
 
 
 def settle(*, timeout: timedelta, lease: timedelta) -> dict[str, Any]:
-    """Find out what a lost worker left; asked again until its process is known to be dead."""
+    """Find out what a lost worker left; asked again until its process is known to be dead, and elsewhere when silent."""
     return {
         "start_to_close_timeout": 3 * timeout + lease + OVERHEAD,
-        "heartbeat_timeout": 4 * lease + OVERHEAD,
+        "heartbeat_timeout": lease,
         "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
     }

@@ -7,8 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from api.browser import COOKIE, PURPOSE, from_browser, preflight
-from api.deps import Caller, Services, ShownOnceRoute, StrictRoute, guarded, refusals
+from api.deps import COOKIE, PURPOSE, Caller, Services, ShownOnceRoute, StrictRoute, from_browser, guarded, preflight, refusals
 from domain.base import Value
 from domain.errors import UnauthenticatedError
 from domain.idempotency import Answer, Fresh, KeyScope

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("activities", "adapters", "api", "demo", "domain", "models", "services", "stack", "storage", "workflows")
+ROOMS = ("activities", "adapters", "api", "commands", "demo", "domain", "models", "services", "stack", "storage", "workflows")
 
 
 def kept_files() -> tuple[Path, ...]:

@@ -26,9 +26,9 @@ INSTRUMENTS = frozenset({"Counter", "Gauge", "Histogram", "Summary"})
 COLUMNS = "select table_name, column_name from information_schema.columns where table_schema = 'public'"
 
 
-def rows(title: str, file: str = "architecture.md") -> list[tuple[str, ...]]:
+def rows(title: str) -> list[tuple[str, ...]]:
     """The rows of the table under a heading."""
-    sections = re.split(r"^#+ ", (ROOT / "docs" / file).read_text(), flags=re.MULTILINE)
+    sections = re.split(r"^#+ ", (ROOT / "docs" / "architecture.md").read_text(), flags=re.MULTILINE)
     lines = next(part for part in sections if part.startswith(f"{title}\n")).splitlines()
     cells = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("|")]
     return cells[2:]
@@ -69,7 +69,7 @@ def _calls() -> Iterator[str]:
         for router in (value for value in vars(module).values() if isinstance(value, APIRouter)):
             for route in router.routes:
                 if isinstance(route, APIRoute):
-                    yield from (nameless(f"{method} /api/v1{route.path}") for method in route.methods)
+                    yield from (nameless(f"{method} /api/v1{route.path}") for method in route.methods or ())
 
 
 def nameless(call: str) -> str:
@@ -161,7 +161,7 @@ def test_each_metric_is_registered_or_is_not_yet(spec: str, printed: str, here: 
 
 
 def test_every_metric_of_ours_is_documented() -> None:
-    """docs/metrics.md lists what the product registers, no more and no less."""
-    documented = {name for row in rows("What is counted", "metrics.md") for name in parts(QUOTED, row[0])}
+    """docs/metrics.md names what the product registers, no more and no less."""
+    documented = set(re.findall(r"\bsuture_[a-z_]+", (ROOT / "docs" / "metrics.md").read_text()))
 
     assert documented == metric_names()

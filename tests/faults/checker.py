@@ -48,8 +48,9 @@ async def lost_signals(superuser: AsyncEngine, org: OrgId, acked: Sequence[Signa
     """I1: what was acknowledged as stored exists exactly once."""
     async with superuser.connect() as connection:
         rows = await connection.execute(_SIGNALS, {"org": org, "ids": list(set(acked))})
-        found = {identifier: count for identifier, count in rows}
-    return [f"I1: {each} was acknowledged and is there {found.get(each, 0)} times" for each in set(acked) if found.get(each) != 1]
+        found = dict(rows.all())
+    counts = {each: found.get(each, 0) for each in set(acked)}
+    return [f"I1: {each} was acknowledged and is there {count} times" for each, count in counts.items() if count != 1]
 
 
 def repeated(keys: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -46,13 +46,13 @@ def p95(values: Sequence[float]) -> float:
 
 
 @pytest.fixture
-def fault(request: pytest.FixtureRequest) -> Iterator[Fault]:
+def fault(request: pytest.FixtureRequest) -> Fault:
     """The line of the fault that the test's name names."""
     found = _NAME.match(request.node.name)
     assert found, "a fault's test is named test_fNN_…"
     name = found[1].upper()
     lines = request.config.stash.setdefault(_LINES, {})
-    yield lines.setdefault(name, Fault(name))
+    return lines.setdefault(name, Fault(name))
 
 
 @pytest.hookimpl(hookwrapper=True)

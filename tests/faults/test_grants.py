@@ -173,11 +173,7 @@ async def _unwritable_audit(desk, how: str):
     """The application may not insert into the audit log, or there is no room for it."""
     away, back = {
         "revoked": ("revoke insert on audit_logs from suture_app", "grant insert on audit_logs to suture_app"),
-        "full": (
-            f"create trigger full_up before insert on audit_logs for each row when (new.org_id = '{desk.tenant.org}')"
-            " execute function suture.no_room()",
-            "drop function suture.no_room() cascade",
-        ),
+        "full": (FULL_UP.format(org=desk.tenant.org), "drop function suture.no_room() cascade"),
     }[how]
     async with desk.superuser.begin() as connection:
         if how == "full":
@@ -190,6 +186,8 @@ async def _unwritable_audit(desk, how: str):
             await connection.execute(text(back))
 
 
+FULL_UP = """create trigger full_up before insert on audit_logs
+  for each row when (new.org_id = '{org}') execute function suture.no_room()"""
 NO_ROOM = """create function suture.no_room() returns trigger language plpgsql as
   $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$"""
 

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from domain.base import ExecutionId
 from domain.execution import AttemptStatus
 from tests.engine import LEASE, until
-from tests.faults import checker
 from tests.faults.report import counted, p95
 from tests.faults.scene import Scene
 from tests.faults.target import Asked, Gate, Point

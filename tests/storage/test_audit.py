@@ -108,7 +108,7 @@ async def test_the_list_goes_on_where_it_stopped(audit, ledger_of_ten, org):
 
 @pytest.mark.parametrize("table", ["audit_logs", "audit_details"])
 @pytest.mark.parametrize("statement", ["update {} set seq = seq", "delete from {}", "truncate {}"])
-async def test_the_application_cannot_touch_an_entry(database, org, table, statement):
+async def test_a48_the_application_cannot_touch_an_entry(database, org, table, statement):
     """Changing and removing entries is refused by the database."""
     with pytest.raises(DBAPIError) as refused:
         async with database.transaction(org) as session:
@@ -127,7 +127,7 @@ async def test_the_application_cannot_touch_an_entry(database, org, table, state
         ("update audit_logs set hash = repeat('a', 64) where org_id = :org and seq = :seq", Reason.HASH),
     ],
 )
-async def test_an_edit_by_the_superuser_is_found(audit, ledger_of_ten, tamper, org, statement, reason):
+async def test_a48_an_edit_by_the_superuser_is_found(audit, ledger_of_ten, tamper, org, statement, reason):
     """Whatever is changed or taken out of the middle, verification names that seq."""
     bad = ledger_of_ten - 4
     await tamper(statement, seq=bad)
@@ -135,7 +135,7 @@ async def test_an_edit_by_the_superuser_is_found(audit, ledger_of_ten, tamper, o
     assert (fault.seq, fault.reason) == (bad, reason)
 
 
-async def test_swapped_entries_are_found(audit, ledger_of_ten, tamper, org):
+async def test_a48_swapped_entries_are_found(audit, ledger_of_ten, tamper, org):
     """Two entries in each other's place are found at the first of them."""
     low = ledger_of_ten - 4
     await tamper(
@@ -153,14 +153,14 @@ async def test_erased_details_leave_the_chain_whole(audit, ledger_of_ten, tamper
     assert (await audit.verify(org)).is_whole
 
 
-async def test_a_cut_tail_is_found_by_the_head(audit, ledger_of_ten, tamper, org):
+async def test_a48_a_cut_tail_is_found_by_the_head(audit, ledger_of_ten, tamper, org):
     """Entries that the head has counted are missed."""
     await tamper("delete from audit_logs where org_id = :org and seq > :last", last=ledger_of_ten - 2)
     fault = (await audit.verify(org)).fault
     assert (fault.seq, fault.reason) == (ledger_of_ten - 1, Reason.CUT)
 
 
-async def test_a_cut_tail_with_its_head_is_found_by_the_checkpoint(audit, ledger_of_ten, tamper, org):
+async def test_a48_a_cut_tail_with_its_head_is_found_by_the_checkpoint(audit, ledger_of_ten, tamper, org):
     """Whoever cuts the tail and sets the head back cannot take back what was signed."""
     await audit.checkpoint(org)
     await tamper(
@@ -173,7 +173,7 @@ async def test_a_cut_tail_with_its_head_is_found_by_the_checkpoint(audit, ledger
     assert (fault.seq, fault.reason) == (ledger_of_ten - 1, Reason.CUT)
 
 
-async def test_a_ledger_hashed_anew_is_found_by_the_checkpoint(audit, ledger_of_ten, tamper, org):
+async def test_a48_a_ledger_hashed_anew_is_found_by_the_checkpoint(audit, ledger_of_ten, tamper, org):
     """A chain that is whole in itself and says something else is not what was signed."""
     await audit.checkpoint(org)
     await _rewrite(audit, tamper, org)

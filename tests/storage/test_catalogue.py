@@ -87,7 +87,7 @@ async def _grants(connection, role):
     return found
 
 
-async def test_every_table_shows_only_the_org_of_the_transaction(catalogue):
+async def test_a17_every_table_shows_only_the_org_of_the_transaction(catalogue):
     """Row-level security is on, holds for the owner too, and its policy names the org; exceptions are named here."""
     unprotected = {name for (name,) in await _rows(catalogue, UNPROTECTED)}
     assert unprotected == WITHOUT_ORG - {"orgs"}
@@ -112,7 +112,7 @@ async def test_every_table_but_a_few_has_an_org(catalogue):
     assert {name for (name,) in tables - with_org} == WITHOUT_ORG
 
 
-async def test_every_unique_key_starts_with_the_org(catalogue):
+async def test_a17_every_unique_key_starts_with_the_org(catalogue):
     """So that no org learns from a conflict what another has."""
     keys = await _rows(catalogue, UNIQUE_KEYS)
     assert {index for table, index, column in keys if table not in WITHOUT_ORG and column != "org_id"} == set()
@@ -129,7 +129,7 @@ async def test_foreign_keys_stay_in_the_org(catalogue):
     assert found == set()
 
 
-async def test_views_ask_as_their_reader(catalogue):
+async def test_a17_views_ask_as_their_reader(catalogue):
     """A view never shows more than its reader may see."""
     views = await _rows(
         catalogue,
@@ -140,7 +140,7 @@ async def test_views_ask_as_their_reader(catalogue):
     assert {name for name, options in views if "security_invoker=true" not in options} == set()
 
 
-async def test_the_roles_are_ordinary(catalogue):
+async def test_a17_the_roles_are_ordinary(catalogue):
     """None is a superuser, bypasses row-level security, is a member of another or owns anything."""
     strong = await _rows(
         catalogue,

@@ -54,7 +54,7 @@ async def test_interleaved_requests_never_meet_foreign_rows(narrow, found_org):
 
 
 @pytest.mark.parametrize("setting", [None, ""])
-async def test_without_an_org_there_are_no_rows(database_urls, tenant, setting):
+async def test_a16_without_an_org_there_are_no_rows(database_urls, tenant, setting):
     """A transaction that forgot to name its org finds every table empty, without an error."""
     engine = open_engine(database_urls.app, size=1)
     async with engine.begin() as connection:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
 
 from domain.approval import Approval, ApprovalStatus, Choice
 from domain.base import ExecutionId, IncidentId
@@ -33,7 +34,8 @@ CODE = {
             if (folder / f"flaky-{stage}").exists():
                 (folder / f"flaky-{stage}").rename(folder / f"was-flaky-{stage}")
                 sys.exit("upstream says 503 service unavailable")
-            (folder / f"{stage}-began").touch()
+            if not (folder / f"{stage}-began").exists():
+                (folder / f"{stage}-began").touch()
             until = time.monotonic() + 18
             while (folder / f"hold-{stage}").exists() and time.monotonic() < until:
                 time.sleep(0.02)
@@ -167,6 +169,22 @@ class Scene:
     def run_of(self, execution: Execution) -> WorkflowHandle:
         ref = RunRef(org=self.tenant.org, pipeline=execution.pipeline, execution=execution.id)
         return self.handle(ref.workflow_id)
+
+    async def carried(self, plan: PlanState) -> Status:
+        """How the workflow that carries a suggested plan ends; the relay may not have started it yet."""
+
+        async def begun() -> bool:
+            return await self._exists(plan.carrier)
+
+        await until(begun, why="the plan is carried")
+        return Status(await self.handle(plan.carrier).result())
+
+    async def _exists(self, workflow_id: str) -> bool:
+        try:
+            await self.handle(workflow_id).describe()
+        except RPCError:
+            return False
+        return True
 
     def remediation_of(self, plan: PlanState) -> WorkflowHandle:
         return self.handle(f"fix/{self.tenant.org}/{plan.plan.id}")

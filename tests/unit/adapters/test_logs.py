@@ -71,7 +71,7 @@ def trace() -> Iterator[Trace]:
         "x" * 100_000,
     ],
 )
-def test_hostile_text_stays_inside_its_line(log: Log, text: str) -> None:
+def test_a44_hostile_text_stays_inside_its_line(log: Log, text: str) -> None:
     """In the event, in a field, in a field's name and in a nested value."""
     log.logger.info("%s", text, extra={"field": text, text: 1, "nested": {"list": [text], text: text}})
 
@@ -149,7 +149,7 @@ def test_an_exception_is_logged_by_class_and_place(log: Log) -> None:
 
 
 @pytest.mark.parametrize(("message", "arguments"), [("%d", ("x",)), ("%s %s", ("x",)), ("%s", (Unprintable(),))])
-def test_a_record_that_cannot_be_written_is_one_fixed_line(log: Log, message: str, arguments: tuple[Any, ...]) -> None:
+def test_a44_a_record_that_cannot_be_written_is_one_fixed_line(log: Log, message: str, arguments: tuple[Any, ...]) -> None:
     """Logging never raises and never logs about itself."""
     log.logger.info(message, *arguments)
 

@@ -1,0 +1,130 @@
+"""The whole story on the real services: a run fails, its incident is healed by a retry without a person, the run ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from adapters.runners.supervisor import LocalHost
+from domain.base import ExecutionId
+from domain.execution import RunStatus
+from domain.identity import Caller
+from domain.incident import Status
+from domain.refs import RunRef
+from domain.stage import Outcome, ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
+from domain.versions import Pipeline
+from services.registry import Services
+from tests.pipelines import a_spec, apply
+
+_LOG = "upstream answered 503 Service Unavailable"
+_FRAGILE = "read"
+
+
+class Process:
+    """Stages that take no time: the first start of the fragile stage of each run fails, the next passes."""
+
+    def __init__(self) -> None:
+        self.is_calm = True
+        self._failed: set[ExecutionId] = set()
+        self._host = LocalHost().name()
+
+    async def run(
+        self,
+        command: StageCommand,
+        secrets: Mapping[str, str],
+        *,
+        heartbeat: Callable[[], None],
+        started: Callable[[SupervisorHandle], Awaitable[None]],
+    ) -> StageResult:
+        await started(SupervisorHandle(host=self._host, pid=1, start_time=1))
+        passes = self.is_calm or command.dry_run or command.stage != _FRAGILE or command.execution in self._failed
+        if not passes:
+            self._failed.add(command.execution)
+        return _result(passed=passes)
+
+    async def probe(
+        self,
+        command: StageCommand,
+        secrets: Mapping[str, str],
+        *,
+        heartbeat: Callable[[], None],
+        started: Callable[[SupervisorHandle], Awaitable[None]],
+    ) -> Probed:
+        return Probed(answer=ProbeAnswer.DONE, attempt=_result(passed=True))
+
+
+class Stories:
+    """One pipeline per lane, so that no two stories share an incident."""
+
+    def __init__(self, services: Services, client: Client, caller: Caller) -> None:
+        self._services = services
+        self._client = client
+        self._caller = caller
+        self._free: asyncio.Queue[Pipeline] = asyncio.Queue()
+        self.last: dict[str, tuple[str, str]] = {}
+
+    async def prepare(self, lanes: int, process: Process) -> None:
+        """Pipelines whose stages have passed once, which is what the diagnosis compares with."""
+        for number in range(lanes):
+            spec = a_spec(name=f"orders-{number}", environment="dev")
+            pipeline = await apply(self._services, self._caller, spec)
+            execution = await self._services.runs.start(self._caller, pipeline.id)
+            await self._ended(RunRef(org=self._caller.org, pipeline=pipeline.id, execution=execution.id))
+            self._free.put_nowait(pipeline)
+        process.is_calm = False
+
+    async def once(self, _: int) -> None:
+        """From the request until run and incident have ended."""
+        pipeline = await self._free.get()
+        execution = await self._services.runs.start(self._caller, pipeline.id)
+        run = RunRef(org=self._caller.org, pipeline=pipeline.id, execution=execution.id)
+        status = await self._ended(run)
+        found = (await self._services.runs.get(self._caller, execution.id)).execution.incident
+        assert found is not None, f"the run {status} without an incident"
+        incident = await self._services.incidents.get(self._caller, found)
+        closed = await self._client.get_workflow_handle(incident.carrier, result_type=Status).result()
+        assert (status, closed) == (RunStatus.SUCCEEDED, Status.VERIFIED), f"the run {status}, the incident {closed}"
+        self.last[pipeline.name] = (run.workflow_id, incident.carrier)
+        self._free.put_nowait(pipeline)
+
+    async def workflows(self) -> list[list[str]]:
+        """The workflows of the last story of each lane: the run, the incident, its remediation."""
+        return [[run, carrier, await self._child(carrier)] for run, carrier in self.last.values()]
+
+    async def _child(self, carrier: str) -> str:
+        events = (await self._client.get_workflow_handle(carrier).fetch_history()).events
+        name = "start_child_workflow_execution_initiated_event_attributes"
+        return next(getattr(event, name).workflow_id for event in events if event.HasField(name))
+
+    async def _ended(self, run: RunRef) -> RunStatus:
+        handle = self._client.get_workflow_handle(run.workflow_id, result_type=RunStatus)
+        while True:
+            try:
+                return await handle.result()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+            await asyncio.sleep(0.01)
+
+
+def _result(*, passed: bool) -> StageResult:
+    at = datetime.now(UTC)
+    return StageResult(
+        outcome=Outcome.PASSED if passed else Outcome.FAILED,
+        exit_code=0 if passed else 1,
+        signal=None,
+        timed_out=False,
+        started_at=at,
+        ended_at=at,
+        wall=timedelta(0),
+        cpu=timedelta(0),
+        peak_memory=0,
+        output_bytes=len(_LOG),
+        output_digest="0" * 64,
+        head="" if passed else _LOG,
+        tail="",
+        truncated=False,
+        outputs="0" * 64 if passed else None,
+    )
