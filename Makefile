@@ -50,7 +50,7 @@ install: $(PACKAGES) $(PROJECT)  ## make the virtualenv from the lock, once for 
 
 .PHONY: tools
 tools: install  ## find, download or build the engine's and the policy server's programs
-	@$(BIN)/python -m stack
+	@$(BIN)/python -m commands.tools
 
 .PHONY: format
 format: install  ## is everything formatted
@@ -91,9 +91,9 @@ openapi: install  ## write docs/openapi.json from the routes
 	$(BIN)/python -m api.openapi
 
 .PHONY: lock
-lock:  ## write requirements.lock from requirements.in
+lock:  ## write requirements.lock from requirements.in; ARGS=--upgrade takes newer versions
 	@$(MAKE) .venv-lock/bin/uv
-	.venv-lock/bin/uv pip compile --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	.venv-lock/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 requirements.in -o requirements.lock $(ARGS)
 
 .PHONY: secrets

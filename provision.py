@@ -31,7 +31,7 @@ from storage.migrate import migrate
 
 FIRST_ORG = "default"
 _PAGE = 200
-_EXITS = {InvalidError: 2, NotFoundError: 5}
+_EXITS = {InvalidError: 2, NotFoundError: 5, UnavailableError: os.EX_UNAVAILABLE}
 _ANSWER: TypeAdapter[SerializeAsAny[Value] | list[Org]] = TypeAdapter(SerializeAsAny[Value] | list[Org])
 
 
@@ -210,7 +210,7 @@ def main() -> int:
         return _EXITS.get(type(error), 1)
     except (OSError, DBAPIError) as error:
         sys.stderr.write(f"the database is out of reach: {type(error).__name__}\n")
-        return 1
+        return os.EX_UNAVAILABLE
     return 0
 
 

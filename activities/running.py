@@ -32,6 +32,10 @@ class Running:
         await self._runs.finish(ref)
 
     @activity.defn
+    async def abandon_run(self, ref: RunRef) -> None:
+        await self._runs.abandon(ref)
+
+    @activity.defn
     async def cancel_run(self, ref: RunRef) -> None:
         await self._runs.cancel(ref)
 

@@ -26,9 +26,9 @@ from temporalio.worker import Worker
 
 import bootstrap
 from adapters.codec import data_converter
-from adapters.private_file import read_or_create
 from adapters.secrets import MasterKeyFile
 from benchmarks.orchestration.bare import ALONE, BareWorkflow, Noop
+from benchmarks.orchestration.ground import durable_stack, found_org, settings_of
 from benchmarks.orchestration.protocol import (
     Histories,
     Numbers,
@@ -46,24 +46,18 @@ from domain.base import IncidentId, OrgId
 from domain.identity import Caller
 from domain.incident import Status
 from domain.refs import IncidentRef
-from provision import founding, provision
-from services.founding import first_admin
-from services.identity import Identity
-from services.ledger import Ledger
-from services.platform import Platform
+from provision import provision
 from settings import Settings
-from stack.bundle import Sources
-from stack.local import Elsewhere, Endpoints, Plan, Preferred, Stack, scratch
-from storage import identity as identities
-from storage.engine import Database, open_engine
-from tests.database import HMAC_KEY, PASSWORDS, DatabaseUrls, create_database
-from tests.engine import ENVIRONMENTS, QUEUES, ROOT, search, search_attributes
+from stack.local import Endpoints, scratch
+from tests.database import HMAC_KEY, PASSWORDS, create_database
+from tests.engine import QUEUES
 from worker import open_worker
 from workflows.client import connect
 from workflows.incident import IncidentWorkflow
 
 BARE_BAR, BOOKKEEPING_BAR, EVENTS_BAR = 1.25, 1.6, 10.0
 NOISE = 0.05
+COLUMNS = ("p50 ms", "p95 ms", "CPU ms", "k", "events", "kB")
 _KEY = secrets.token_bytes(32)
 
 
@@ -174,64 +168,14 @@ async def _workers(client: Client, served: dict[str, tuple[object, ...]], chosen
         yield
 
 
-@asynccontextmanager
-async def _stack(data: Path) -> AsyncIterator[Endpoints]:
-    """As on one machine: everything durable, no clock but the real one."""
-    plan = Plan(
-        tools=search(),
-        policies=Sources(rego=ROOT / "policies" / "rego", data=ROOT / "policies" / "data"),
-        search_attributes=search_attributes(),
-        elsewhere=Elsewhere(),
-        preferred=Preferred(temporal=0, temporal_ui=0, opa=0),
-    )
-    async with Stack(data, plan, report=lambda _: None) as endpoints:
-        yield endpoints
-
-
-def _settings(endpoints: Endpoints, urls: DatabaseUrls, data: Path) -> Settings:
-    read_or_create(data / "keys" / "hmac.key", lambda: HMAC_KEY)
-    return Settings(
-        data=data,
-        database_url=urls.app,
-        database_relay_url=urls.relay,
-        database_pool=16,
-        temporal_address=endpoints.temporal_address,
-        opa_url=endpoints.opa_url,
-        queues=QUEUES,
-        environments=ENVIRONMENTS,
-        lease=timedelta(seconds=30),
-    )
-
-
-async def _found(urls: DatabaseUrls, kms: MasterKeyFile) -> Caller:
-    """An org with the automatic mode released, and its admin."""
-    platform, app = Database(open_engine(urls.platform, size=2)), Database(open_engine(urls.app, size=2))
-    try:
-        org = (await Platform(platform, actor="bench").create_org("bench")).id
-        token = await founding(app, kms=kms, hmac_key=HMAC_KEY).found(org, admin=first_admin("admin"), keep=lambda _: None)
-        async with app.transaction(org) as session:
-            await identities.set_automatic(session, org, released=True)
-        assert token is not None
-        return await Identity(app, Ledger(), hmac_key=HMAC_KEY).authenticate(token.secret.get_secret_value())
-    finally:
-        await platform.close()
-        await app.close()
-
-
 def show(figures: Sequence[Figure], where: str, shape: Shape) -> None:
     """The table, then the JSON line with medians."""
-    print(f"{where}\n{shape.rounds} rounds of bare, measured, bare; {shape.runs} runs a block; concurrency {shape.concurrency}")
-    print(
-        f"{'figure':<18}{'wall ratio':>20}{'CPU ratio':>20}{'A/A':>20}{'p50 ms':>9}{'p95 ms':>9}{'k':>6}{'events/k':>10}{'kB/run':>8}"
-    )
+    print(where)
+    counted = " and ".join(str(len(each.rounds)) for each in figures)
+    print(f"{counted} rounds of bare, measured, bare; {shape.runs} runs a block; concurrency {shape.concurrency}")
+    print(f"{'':<16}{'wall ratio':>19}{'CPU ratio':>19}{'A/A':>19}", *(f"{each:>7}" for each in COLUMNS))
     for each in figures:
-        p50, p95 = (1_000 * percentile(each.latencies, share) for share in (0.5, 0.95))
-        cells = [spread([getattr(one, name) for one in each.rounds]) for name in ("ratio", "cpu_ratio", "aa")]
-        stored = each.stored
-        print(
-            f"{each.name:<18}{cells[0]:>20}{cells[1]:>20}{cells[2]:>20}{p50:>9.0f}{p95:>9.0f}"
-            f"{stored.activities:>6.0f}{stored.events / stored.activities:>10.1f}{stored.bytes / 1_000:>8.1f}"
-        )
+        print(_row(each))
     bare, kept = figures
     aa = statistics.median([one.aa for each in figures for one in each.rounds])
     if not math.isclose(aa, 1.0, abs_tol=NOISE):
@@ -242,38 +186,49 @@ def show(figures: Sequence[Figure], where: str, shape: Shape) -> None:
         "ratio_bare": round(bare.ratio, 3),
         "ratio_bookkeeping": round(kept.ratio, 3),
         "aa_ratio": round(aa, 3),
-        "events_per_activity": round(max(each.stored.events / each.stored.activities for each in figures), 2),
+        "events_per_activity": round(max(each.stored.per_activity for each in figures), 2),
         "p50_ms": round(1_000 * percentile(bare.latencies, 0.5), 1),
         "p95_ms": round(1_000 * percentile(bare.latencies, 0.95), 1),
     }
     print(json.dumps(line))
 
 
+def _row(figure: Figure) -> str:
+    cells = [spread([getattr(one, name) for one in figure.rounds]) for name in ("ratio", "cpu_ratio", "aa")]
+    p50, p95 = (1_000 * percentile(figure.latencies, share) for share in (0.5, 0.95))
+    cpu = 1_000 * statistics.median(one.measured.cpu_per_run for one in figure.rounds)
+    stored = figure.stored
+    numbers = (p50, p95, cpu, stored.activities, stored.per_activity, stored.bytes / 1_000)
+    return f"{figure.name:<16}" + "".join(f"{each:>19}" for each in cells) + "".join(f" {each:>7.1f}" for each in numbers)
+
+
 async def measure(shape: Shape) -> None:
     with scratch() as folder, tempfile.TemporaryDirectory(prefix="suture-bench-") as own:
-        async with _stack(folder) as endpoints:
+        async with durable_stack(folder) as endpoints:
             urls = await create_database(endpoints.postgres, "suture_bench")
             data = Path(own)
             kms = MasterKeyFile(data / "keys" / "master.key")
             await provision(urls.admin, passwords=PASSWORDS, kms=kms, hmac_key=HMAC_KEY)
-            chosen = _settings(endpoints, urls, data)
+            chosen = settings_of(endpoints, urls, data)
             bare, sizes = await without_bookkeeping(endpoints, chosen, shape)
-            kept = await with_bookkeeping(chosen, await _found(urls, kms), shape, sizes)
+            kept = await with_bookkeeping(chosen, await found_org(urls, kms), shape, sizes)
             show([bare, kept], await surroundings(await Client.connect(endpoints.temporal_address)), shape)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a look, not a measurement")
-    parser.add_argument("--rounds", type=int, default=7, help="how often bare, measured, bare")
-    parser.add_argument("--runs", type=int, default=24, help="runs of one block; the full protocol has 80")
+    parser.add_argument("--rounds", type=int, default=9, help="how often bare, measured, bare, if there is time")
+    parser.add_argument("--runs", type=int, default=20, help="runs of one block; the full protocol has 80")
     parser.add_argument("--concurrency", type=int, default=10)
+    parser.add_argument("--within", type=int, default=80, help="seconds after which a figure begins no further round")
     return parser.parse_args()
 
 
 def main() -> None:
     chosen = arguments()
-    shape = Shape(rounds=chosen.rounds, runs=chosen.runs, concurrency=chosen.concurrency)
+    within = timedelta(seconds=chosen.within)
+    shape = Shape(rounds=chosen.rounds, runs=chosen.runs, concurrency=chosen.concurrency, within=within)
     asyncio.run(measure(Shape(rounds=2, runs=10, concurrency=5) if chosen.quick else shape))
 
 

@@ -77,4 +77,4 @@ def _is_needed(finding: Finding, findings: tuple[Finding, ...]) -> bool:
         return False
     if finding.name == "go":
         return any(not each.ok for each in findings if each.name in set(Tool))
-    return finding.name not in _NICE_TO_HAVE and finding.name not in set(Tool)
+    return finding.name not in _NICE_TO_HAVE

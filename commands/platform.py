@@ -106,8 +106,11 @@ def _act(ctx: typer.Context, *words: str) -> Any:
     said = done.stderr.decode(errors="replace").strip().splitlines()
     known = done.returncode if done.returncode in set(Exit) else Exit.FAILED
     sentence = said[-1] if said else "the act failed and did not say why"
-    is_down = "out of reach" in sentence
-    step = "`suture up` starts the stack" if is_down else "`suture platform org list` shows what there is"
+    step = (
+        "`suture up` starts the stack"
+        if done.returncode == os.EX_UNAVAILABLE
+        else "`suture platform org list` shows what there is"
+    )
     raise CommandError(sentence, code=Exit(known), next_step=step)
 
 

@@ -78,9 +78,20 @@ class Attempt(Value):
     supervisor: SupervisorHandle | None = None
     lease_until: Instant | None = None
     result: StageResult | None = None
+    note: str | None = None
     created_at: Instant | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it began and did not end well, so that its effect may be there."""
+        return self.kind is AttemptKind.RUN and self.started_at is not None and self.status is not AttemptStatus.PASSED
+
+    @property
+    def said(self) -> str:
+        """The last words of the attempt: of its process, or of whoever could not start it."""
+        return (self.result.tail or self.result.head) if self.result else self.note or ""
 
 
 class StageTask(Value):

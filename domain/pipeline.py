@@ -157,6 +157,8 @@ def _stage_mistakes(stage: StageSpec) -> Iterator[Mistake]:
         yield ("probe",), "a stage whose effect is probe needs a probe command"
     if stage.effect is not Effect.PROBE and stage.probe is not None:
         yield ("probe",), "only a stage whose effect is probe has a probe command"
+    if stage.effect is Effect.ONCE and stage.retry.attempts > 1:
+        yield ("retry", "attempts"), "a stage whose effect is once is started once"
     if stage.secrets_dry_run and not stage.dry_run:
         yield ("secrets_dry_run",), "only a stage with dry_run: true has secrets for a dry-run"
     for field in ("needs", "uses", "secrets", "secrets_dry_run"):

@@ -1,5 +1,7 @@
 """What workflows, activities and messages carry: ids, never content."""
 
+from uuid import UUID
+
 from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId, ResumptionId, Value
 from domain.incident import Status
 
@@ -47,11 +49,12 @@ def incident_workflow_id(org: OrgId, environment: str, service: str, signature: 
 
 
 class StageRef(Value):
-    """One stage of one run."""
+    """One try at one stage of one run; `claim` tells it from every other try."""
 
     org: OrgId
     execution: ExecutionId
     stage: str
+    claim: UUID
 
 
 class RecoveryRef(Value):

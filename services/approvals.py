@@ -205,14 +205,16 @@ class Approvals:
                 newer = await plans.superseder(session, plan)
                 raise StalePlanError(f"the plan is stale; the new one is {newer.shown if newer else 'being made'}")
             grant = await _usable_grant(session, plan)
-            moved = await self._moved(session, state.plan, revision)
+            moved = await self._moved(session, state.plan, grant, revision)
             if moved is None:
                 return await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "")
             await self._void(session, caller, state, grant, moved)
             return moved
 
-    async def _moved(self, session: AsyncSession, plan: FixPlan, revision: str) -> str | None:
-        """What is no longer as the plan was made for, in a sentence."""
+    async def _moved(self, session: AsyncSession, plan: FixPlan, grant: Grant, revision: str) -> str | None:
+        """What is no longer as it was approved, in a sentence."""
+        if plan.digest != grant.digest:
+            return "the plan is no longer the one that was approved"
         if revision != plan.policy_revision:
             return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
         for target in plan.targets:

@@ -141,9 +141,13 @@ class Diagnostics:
         )
 
 
-async def _gather(session: AsyncSession, execution: Execution) -> Gathered:
+async def _gather(session: AsyncSession, execution: Execution) -> Gathered | None:
+    """Everything about the run's failed stage, or None when nobody ever tried it."""
     attempts = await executions.attempts(session, execution.id, execution.failed_stage)
-    failed = [each for each in attempts if each.kind is not AttemptKind.DRY_RUN][-1]
+    tried = [each for each in attempts if each.kind is not AttemptKind.DRY_RUN]
+    if not tried:
+        return None
+    failed = tried[-1]
     version = await pipelines.version(session, execution.pipeline, execution.config_version)
     control = await executions.last_succeeded(session, execution.pipeline, before=execution.id)
     known_good = await pipelines.version(session, execution.pipeline, control.config_version) if control else None

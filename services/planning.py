@@ -207,6 +207,7 @@ class Planning:
             run=await run_target(session, run),
             failed_stage=run.failed_stage or "",
             version=run.config_version,
+            current=pipeline.version,
             known_good=control.config_version if control else None,
             spec=version.spec,
             good_spec=good.spec if good else None,

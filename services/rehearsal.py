@@ -42,7 +42,7 @@ class Rehearsal:
             execution = await store.get(session, execution_id)
             target = await pipelines.version(session, execution.pipeline, version)
             outputs = outputs_of(await store.attempts(session, execution_id))
-        stages = _between(target, from_stage, until_stage)
+        stages = _between(target, from_stage, until_stage, outputs)
         if silent := next((stage.name for stage in stages if not stage.dry_run), None):
             return DryRun(step=step, fidelity=Fidelity.NONE, passed=True, output=f"stage {silent} allows no dry-run")
         for stage in stages:
@@ -90,9 +90,11 @@ class Rehearsal:
         return await self._secrets.reveal_for_runner(org, environment, command.secrets, actor=SYSTEM, why=why)
 
 
-def _between(version: ConfigVersion, first: str, last: str) -> tuple[StageSpec, ...]:
+def _between(version: ConfigVersion, first: str, last: str, outputs: Mapping[str, str]) -> tuple[StageSpec, ...]:
+    """The stages from `first`, or from an earlier one that has left nothing yet, to `last`."""
     names = [stage.name for stage in version.spec.order]
-    return version.spec.order[names.index(first) : names.index(last) + 1]
+    undone = next((at for at, name in enumerate(names) if name not in outputs), len(names))
+    return version.spec.order[min(names.index(first), undone) : names.index(last) + 1]
 
 
 async def _unrecorded(handle: SupervisorHandle) -> None:

@@ -272,6 +272,8 @@ class Remediation:
         return None
 
     async def _stale_reason(self, session: AsyncSession, plan: FixPlan, grant: Grant, revision: str) -> str | None:
+        if plan.digest != grant.digest:
+            return "the plan is no longer the one that was approved"
         if revision != plan.policy_revision:
             return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
         runner = self._runners.get(plan.runner)

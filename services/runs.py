@@ -90,8 +90,9 @@ class Runs:
                 return self._task(spec, cursor=0, is_over=True)
             if execution.status is RunStatus.WAITING and resumption is None:
                 return self._task(spec, cursor=0, is_waiting=True)
-            done = await _done(session, ref)
-            cursor = _index(spec, resumption.from_stage) if resumption else _first_not_done(spec, done)
+            cursor = _first_not_done(spec, await _done(session, ref))
+            if resumption is not None:
+                cursor = min(cursor, _index(spec, resumption.from_stage))
             changes = {"status": RunStatus.RUNNING, "config_version": version}
             await store.change(session, ref.execution, **changes, started_at=execution.started_at or True)
             await self._enter(session, execution, "run.resumed" if resumption else "run.started", SYSTEM)
@@ -119,16 +120,26 @@ class Runs:
             if not execution.status.is_final:
                 await self._end(session, execution, RunStatus.SUCCEEDED, None, None)
 
-    @repeatable
     async def cancel(self, ref: RunRef) -> None:
-        """Nobody waits for the run any more; what resumed it learns that this brought nothing."""
+        """Nobody waits for the run any more."""
+        await self._break_off(ref, RunStatus.CANCELLED, "cancelled", "the run was cancelled")
+
+    async def abandon(self, ref: RunRef) -> None:
+        """The run cannot go on, and no retry would change that."""
+        await self._break_off(
+            ref, RunStatus.FAILED, "abandoned", "a stage could neither be run nor asked about; see its attempts"
+        )
+
+    @repeatable
+    async def _break_off(self, ref: RunRef, status: RunStatus, code: str, message: str) -> None:
+        """End the run where it stands; what resumed it learns that this brought nothing."""
         async with self._database.transaction(ref.org) as session:
             execution = await store.get_for_update(session, ref.execution)
             if execution.status.is_final:
                 return
             if (resumption := await _open_resumption(session, execution)) is not None:
                 await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
-            await self._end(session, execution, RunStatus.CANCELLED, "cancelled", "the run was cancelled")
+            await self._end(session, execution, status, code, message)
             await self._leave(session, execution)
 
     @repeatable
@@ -253,8 +264,8 @@ async def _done(session: AsyncSession, ref: RunRef) -> frozenset[str]:
 
 async def _last_words(session: AsyncSession, failure: Failure) -> str:
     attempts = await store.attempts(session, failure.ref.execution, failure.stage)
-    results = [each.result for each in attempts if each.result is not None]
-    return (results[-1].tail or results[-1].head) if results else failure.error_code
+    said = [each.said for each in attempts if each.kind is not AttemptKind.DRY_RUN and each.said]
+    return said[-1] if said else failure.error_code
 
 
 def _first_not_done(spec: PipelineSpec, done: frozenset[str]) -> int:
@@ -262,7 +273,8 @@ def _first_not_done(spec: PipelineSpec, done: frozenset[str]) -> int:
 
 
 def _index(spec: PipelineSpec, stage: str) -> int:
-    return next(at for at, each in enumerate(spec.order) if each.name == stage)
+    """Where `stage` stands; a version without it is run from its beginning."""
+    return next((at for at, each in enumerate(spec.order) if each.name == stage), 0)
 
 
 def _letter(execution: Execution) -> dict[str, str]:

@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from math import ceil
-from math import ceil
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
 from domain.base import Value
-from domain.errors import LeaseLostError, StoppedError, UnavailableError
+from domain.errors import InvalidError, LeaseLostError, NotFoundError, StoppedError, UnavailableError
 from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, Tried
 from domain.identity import SwitchScope
 from domain.pipeline import StageSpec, step_version, used_config
@@ -80,13 +79,21 @@ class Stages:
             LeaseLostError: this worker stood still and the attempt is no longer its own.
             UnavailableError: nobody knows what happened; ask `settle`.
         """
+        before, stage = await self._before(ref)
+        if stage.effect is Effect.PROBE and any(each.is_doubtful for each in before):
+            asked = await self._ask_probe(ref, heartbeat)
+            if asked is not Tried.NOT_DONE:
+                return asked
         job = await self._intend(ref, AttemptKind.RUN)
-        secrets = await self._reveal(job, job.stage.secrets)
         try:
+            secrets = await self._reveal(job, job.stage.secrets)
             result = await self._process.run(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
         except StoppedError:
             await self._end(job, AttemptStatus.REFUSED, None)
             return Tried.STOPPED
+        except (NotFoundError, InvalidError) as error:
+            await self._end(job, AttemptStatus.FAILED, None, note=f"the stage cannot be started: {error}")
+            return Tried.FAILED
         await self._end(job, _ENDINGS[result.outcome], result)
         return _TRIED[result.outcome]
 
@@ -96,7 +103,9 @@ class Stages:
         Raises:
             UnavailableError: its process still lives; ask again.
         """
-        left, stage = await self._left(ref)
+        attempts, stage = await self._before(ref)
+        claimed = next((at for at, each in enumerate(attempts) if each.claim == ref.claim), None)
+        left = attempts[-1] if claimed is not None else None
         if left is None:
             return Tried.NOT_DONE
         if left.status.is_open:
@@ -145,9 +154,9 @@ class Stages:
             await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
 
     @repeatable
-    async def _end(self, job: Job, status: AttemptStatus, result: StageResult | None) -> None:
+    async def _end(self, job: Job, status: AttemptStatus, result: StageResult | None, *, note: str | None = None) -> None:
         async with self._database.transaction(job.execution.org) as session:
-            await store.end_attempt(session, job.attempt, status, result)
+            await store.end_attempt(session, job.attempt, status, result, note=note)
             if status is AttemptStatus.PASSED:
                 await self._report_healed(session, job)
             await self._enter(session, job, f"stage.{job.attempt.kind}.{status}")
@@ -157,14 +166,13 @@ class Stages:
         if resumption is not None and resumption.until_stage == job.stage.name:
             await end_resumption(session, job.execution, resumption, ResumptionOutcome.PASSED)
 
-    async def _left(self, ref: StageRef) -> tuple[Attempt | None, StageSpec]:
-        """The latest attempt at the stage, if there is one, and the stage."""
+    async def _before(self, ref: StageRef) -> tuple[list[Attempt], StageSpec]:
+        """The attempts at the stage so far, dry-runs apart, and the stage."""
         async with self._database.transaction(ref.org) as session:
             execution = await store.get(session, ref.execution)
             version = await pipelines.version(session, execution.pipeline, execution.config_version)
             attempts = await store.attempts(session, ref.execution, ref.stage)
-        made = [each for each in attempts if each.kind is not AttemptKind.DRY_RUN]
-        return (made[-1] if made else None), find_stage(version, ref.stage)
+        return [each for each in attempts if each.kind is not AttemptKind.DRY_RUN], find_stage(version, ref.stage)
 
     def _was_here(self, left: Attempt) -> bool:
         return left.supervisor is None or left.supervisor.host == self._host.name()
@@ -314,5 +322,5 @@ def _next_attempt(
         config_version=execution.config_version,
         step_key=f"{ref.execution}/{ref.stage}",
         step_version=step_version(stage, version.spec.config),
-        claim=uuid4(),
+        claim=ref.claim if kind is AttemptKind.RUN else uuid4(),
     )

@@ -24,6 +24,7 @@ from stack.postgres import PostgresAddress
 ROOT = Path(__file__).resolve().parent.parent
 _ROLES = ("app", "relay", "upkeep", "platform")
 _ADMIN_URL = "SUTURE_DATABASE_ADMIN_URL"
+_READY_WITHIN = timedelta(seconds=90)  # every Python process starts at once
 _PROVISION_WITHIN = timedelta(seconds=60)
 SEARCH_ATTRIBUTES = {
     "Stage": "Keyword",
@@ -162,13 +163,22 @@ class Application:
             raise UnavailableError(f"the database could not be provisioned: {words[-1] if words else 'no reason given'}")
 
     def _api(self, environment: Mapping[str, str], api_url: str) -> ChildSpec:
-        return ChildSpec(name="api", argv=_python("api.app"), env=environment, cwd=ROOT, health_url=f"{api_url}/readyz")
+        health = f"{api_url}/readyz"
+        argv = _python("api.app")
+        return ChildSpec(name="api", argv=argv, env=environment, cwd=ROOT, health_url=health, ready_within=_READY_WITHIN)
 
     def _worker(self, environment: Mapping[str, str], name: str, queues: tuple[str, ...]) -> tuple[ChildSpec, Probe]:
         ready = self._data / f"{name}.ready"
         ready.unlink(missing_ok=True)
         own = {"SUTURE_QUEUES": ",".join(queues), "SUTURE_READY_FILE": str(ready)}
-        spec = ChildSpec(name=name, argv=_python("worker"), env={**environment, **own}, cwd=ROOT, grace=timedelta(seconds=15))
+        spec = ChildSpec(
+            name=name,
+            argv=_python("worker"),
+            env={**environment, **own},
+            cwd=ROOT,
+            grace=timedelta(seconds=15),
+            ready_within=_READY_WITHIN,
+        )
         return spec, _exists(ready)
 
 

@@ -38,6 +38,7 @@ _ATTEMPTS = 7
 
 CHECKOUT = timedelta(seconds=1.5)
 STATEMENT = timedelta(seconds=15)
+STANDSTILL = timedelta(seconds=10)  # a worker that stands still in a transaction keeps its rows no longer
 
 
 def open_engine(url: str, *, size: int = 8, name: str = "suture") -> AsyncEngine:
@@ -53,7 +54,7 @@ def open_engine(url: str, *, size: int = 8, name: str = "suture") -> AsyncEngine
             "server_settings": {
                 "application_name": name,
                 "statement_timeout": str(int(STATEMENT.total_seconds() * 1000)),
-                "idle_in_transaction_session_timeout": "60000",
+                "idle_in_transaction_session_timeout": str(int(STANDSTILL.total_seconds() * 1000)),
                 "timezone": "UTC",
             },
         },

@@ -50,6 +50,7 @@ class AttemptRow(SQLModel, table=True):
     supervisor: dict[str, Any] | None = Field(default=None, sa_column=document(nullable=True))
     lease_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     result: dict[str, Any] | None = Field(default=None, sa_column=document(nullable=True))
+    note: str | None = None
     outputs: str | None = None
     created_at: datetime | None = Field(default=None, sa_column=moment())
     started_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
@@ -175,13 +176,15 @@ async def start_attempt(session: AsyncSession, attempt: Attempt, supervisor: Sup
     )
 
 
-async def end_attempt(session: AsyncSession, attempt: Attempt, status: AttemptStatus, result: StageResult | None) -> None:
+async def end_attempt(
+    session: AsyncSession, attempt: Attempt, status: AttemptStatus, result: StageResult | None, *, note: str | None = None
+) -> None:
     """Store how the attempt ended, while it is still this claim's.
 
     Raises:
         LeaseLostError: somebody else has taken it over, so this result is a ghost's.
     """
-    values: dict[str, Any] = {"status": status, "ended_at": func.suture.now()}
+    values: dict[str, Any] = {"status": status, "ended_at": func.suture.now(), "note": note}
     if result is not None:
         values |= {"result": result.model_dump(mode="json"), "outputs": result.outputs}
     await _change_attempt(session, attempt, (AttemptStatus.INTENT, AttemptStatus.STARTED), values)
@@ -248,6 +251,7 @@ def _to_attempt(row: AttemptRow) -> Attempt:
         supervisor=SupervisorHandle.model_validate(row.supervisor) if row.supervisor else None,
         lease_until=row.lease_until,
         result=StageResult.model_validate(row.result) if row.result else None,
+        note=row.note,
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,

@@ -1,12 +1,13 @@
 """Acknowledgements that get lost: the work is done, and whoever asked for it hears that it failed."""
 
 from temporalio import activity
+from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from domain.base import OrgId
 
 
-class Losses(Interceptor):
+class Losses(ClientInterceptor, Interceptor):
     """For the orgs in `of`, the first answer of every activity is lost on its way."""
 
     def __init__(self) -> None:

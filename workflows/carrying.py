@@ -155,6 +155,7 @@ class Carrying:
                 RemediationWorkflow.run,
                 ref,
                 id=ref.workflow_id,
+                task_queue="orchestrator",
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
                 static_summary="execute, verify, undo on breach",
             )

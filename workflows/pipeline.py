@@ -30,6 +30,8 @@ class PipelineWorkflow:
         except BaseException as error:
             if is_cancelled_exception(error):
                 await workflow.execute_activity_method(Running.cancel_run, ref, task_queue=Running.queue, **options.RECORD)
+            elif isinstance(error, ActivityError):
+                await workflow.execute_activity_method(Running.abandon_run, ref, task_queue=Running.queue, **options.RECORD)
             raise
 
     async def _run(self, ref: RunRef) -> RunStatus:
@@ -80,7 +82,8 @@ class PipelineWorkflow:
                     await workflow.sleep(stage.backoff, summary=f"retry {stage.name}")
 
     async def _try(self, task: RunTask, stage: StageTask) -> Tried:
-        ref = StageRef(org=self._ref.org, execution=self._ref.execution, stage=stage.name)
+        claim = workflow.uuid4()
+        ref = StageRef(org=self._ref.org, execution=self._ref.execution, stage=stage.name, claim=claim)
         queue = Execution.queue.format(environment=task.environment)
         try:
             return await workflow.execute_activity_method(
@@ -113,7 +116,8 @@ class PipelineWorkflow:
                 case HealingState.RESUME:
                     return True
                 case HealingState.OVER:
-                    return False
+                    if self._woken == seen:
+                        return False
                 case HealingState.WAITING:
                     await self._wait(seen, healing.look_again_in)
 

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio.api.workflowservice.v1 import GetClusterInfoRequest
 from temporalio.client import Client
@@ -58,6 +59,8 @@ class Shape:
     rounds: int
     runs: int
     concurrency: int
+    within: timedelta = timedelta(seconds=90)
+    """After this long no further round of a figure begins, so that a loaded machine ends too."""
 
 
 class Numbers:
@@ -93,8 +96,11 @@ async def rounds(bare: Once, measured: Once, shape: Shape, numbers: Numbers, *, 
     warm = Shape(rounds=1, runs=max(shape.concurrency, shape.runs // 3), concurrency=shape.concurrency)
     for once in (bare, measured):
         await block(once, warm, numbers)
-    found = []
+    found: list[Round] = []
+    deadline = time.monotonic() + shape.within.total_seconds()
     for number in range(shape.rounds):
+        if found and time.monotonic() > deadline:
+            break
         parts = [await block(once, shape, numbers) for once in (bare, measured, bare)]
         found.append(Round(*parts))
         print(f"  {name} {number + 1}/{shape.rounds}: ratio {found[-1].ratio:.2f}, A/A {found[-1].aa:.2f}", flush=True)
@@ -108,6 +114,10 @@ class Histories:
     activities: float
     events: float
     bytes: float
+
+    @property
+    def per_activity(self) -> float:
+        return self.events / self.activities
 
 
 async def histories(client: Client, runs: Sequence[Sequence[str]]) -> Histories:
@@ -133,8 +143,6 @@ def spread(values: Sequence[float]) -> str:
 async def surroundings(client: Client) -> str:
     """The server and the machine, as far as both tell."""
     info = await client.workflow_service.get_cluster_info(GetClusterInfoRequest())
-    server = (
-        f"server {info.server_version}, {info.persistence_store}, {info.history_shard_count} shard(s)" if info else "server ?"
-    )
+    server = f"server {info.server_version}, {info.persistence_store}, {info.history_shard_count} shard(s)"
     load = "/".join(f"{each:.1f}" for each in os.getloadavg())
-    return f"{server}; {os.cpu_count()} cores, load average {load}"
+    return f"{server}; {os.cpu_count()} cores, load average {load}, the load of others included"

@@ -1,22 +1,30 @@
 """The whole story on the real services: a run fails, its incident is healed by a retry without a person, the run ends."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from __future__ import annotations
 
-from temporalio.client import Client
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.runners.supervisor import LocalHost
-from domain.base import ExecutionId
 from domain.execution import RunStatus
-from domain.identity import Caller
 from domain.incident import Status
 from domain.refs import RunRef
 from domain.stage import Outcome, ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
-from domain.versions import Pipeline
-from services.registry import Services
 from tests.pipelines import a_spec, apply
+from workflows.pipeline import PipelineWorkflow
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from temporalio.client import Client
+
+    from domain.base import ExecutionId
+    from domain.identity import Caller
+    from domain.versions import Pipeline
+    from services.registry import Services
 
 _LOG = "upstream answered 503 Service Unavailable"
 _FRAGILE = "read"
@@ -95,11 +103,11 @@ class Stories:
 
     async def _child(self, carrier: str) -> str:
         events = (await self._client.get_workflow_handle(carrier).fetch_history()).events
-        name = "start_child_workflow_execution_initiated_event_attributes"
-        return next(getattr(event, name).workflow_id for event in events if event.HasField(name))
+        started = (event.start_child_workflow_execution_initiated_event_attributes for event in events)
+        return next(each.workflow_id for each in started if each.workflow_id)
 
     async def _ended(self, run: RunRef) -> RunStatus:
-        handle = self._client.get_workflow_handle(run.workflow_id, result_type=RunStatus)
+        handle = self._client.get_workflow_handle_for(PipelineWorkflow.run, run.workflow_id)
         while True:
             try:
                 return await handle.result()

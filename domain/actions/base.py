@@ -6,22 +6,31 @@ from domain.base import Value
 from domain.evidence import Cause
 from domain.pipeline import PipelineSpec
 from domain.plan import Command, EffectClass, Reversibility, Risk, Step, Target
+from domain.stage import Effect
 
 TOOL = "pipeline"
 
 
 class Situation(Value):
-    """What a remedy may build on: rows and records, never a log's text."""
+    """What a remedy may build on: rows and records, never a log's text. The run used `version`; `current` is set now."""
 
     cause: Cause
     pipeline: Target
     run: Target
     failed_stage: str
     version: int
+    current: int
     known_good: int | None
     spec: PipelineSpec
     good_spec: PipelineSpec | None = None
     tried: frozenset[str] = frozenset()
+
+    def repeats_once(self, spec: PipelineSpec, *, start: str) -> str | None:
+        """Why the stages from `start` to the failed one may not be run again, or None: one of them acts at most once."""
+        names = [stage.name for stage in spec.order]
+        again = spec.order[names.index(start) : names.index(self.failed_stage) + 1]
+        once = next((stage.name for stage in again if stage.effect is Effect.ONCE), None)
+        return f"stage {once} can be neither repeated nor asked what it did, so a person has to decide" if once else None
 
 
 class Action(Protocol):

@@ -17,7 +17,7 @@ class RetryStage:
             return "a retry would see the same input and the same config, and fail the same way"
         if self.name in situation.tried:
             return "a retry for this incident was judged and did not help"
-        return None
+        return situation.repeats_once(situation.spec, start=situation.failed_stage)
 
     def steps(self, situation: Situation) -> tuple[Step, ...]:
         return (resume(situation, index=0, from_stage=situation.failed_stage, version=situation.version),)

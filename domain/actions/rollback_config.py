@@ -2,7 +2,7 @@
 
 from domain.actions.base import TOOL, Situation, resume
 from domain.evidence import Cause
-from domain.pipeline import first_changed
+from domain.pipeline import PipelineSpec, first_changed
 from domain.plan import Command, EffectClass, Reversibility, Risk, Step
 
 
@@ -22,22 +22,27 @@ class RollbackConfig:
             return "the run already uses the last version that passed"
         if self.name in situation.tried:
             return "a rollback for this incident was judged and did not help"
-        return None
+        if all(stage.name != situation.failed_stage for stage in situation.good_spec.stages):
+            return f"version {situation.known_good} has no stage {situation.failed_stage} that could show that it helps"
+        return situation.repeats_once(situation.good_spec, start=self._start(situation, situation.good_spec))
 
     def steps(self, situation: Situation) -> tuple[Step, ...]:
         good, good_spec = situation.known_good, situation.good_spec
         if good is None or good_spec is None:
             raise AssertionError("steps are asked for only where `unfit` has nothing to say")
-        start = first_changed(good_spec, before=situation.spec.config, after=good_spec.config, failed=situation.failed_stage)
+        start = self._start(situation, good_spec)
         restore = Step(
             index=0,
             summary=f"set {situation.pipeline.name} back to version {good}",
             target=situation.pipeline,
             do=_restore(situation, good),
-            undo=_restore(situation, situation.version),
+            undo=_restore(situation, situation.current),
             effect=EffectClass.KEYED,
         )
         return (restore, resume(situation, index=1, from_stage=start, version=good))
+
+    def _start(self, situation: Situation, good: PipelineSpec) -> str:
+        return first_changed(good, before=situation.spec.config, after=good.config, failed=situation.failed_stage)
 
     def summary(self, situation: Situation) -> str:
         return f"roll {situation.pipeline.name} back from version {situation.version} to version {situation.known_good}"

@@ -1,5 +1,6 @@
 """The production-like shape holds together: what it runs exists, what it sets is known, what must be served is."""
 
+import asyncio
 import re
 import stat
 import subprocess
@@ -9,19 +10,22 @@ from typing import Any
 import pytest
 import yaml
 
+from commands.tools import publish
 from settings import Settings
 from stack.application import Wanted
-from stack.tools import RECIPES, Tool
+from stack.ports import choose
+from stack.probe import is_well
+from stack.tools import RECIPES, Tool, find
 from storage.admin import ROLES
 from tests.architecture.sources import ROOT, module_exists
-from tests.engine import search_attributes
+from tests.engine import search, search_attributes, until
 from workflows.registry import WORKFLOWS
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if each["image"] == COMPOSE["x-app"]["image"]}
 WORKERS = {name: each for name, each in OURS.items() if each.get("command") == ["python", "-m", "worker"]}
-QUEUES = {*WORKFLOWS, "io", "inference", "background", *(f"execute-{each}" for each in Wanted().environments)}
+QUEUES = {*WORKFLOWS, "io", "inference", *(f"execute-{each}" for each in Wanted().environments)}
 SECRET = re.compile(r"password|secret|token|_pwd|_key", re.IGNORECASE)
 
 
@@ -77,7 +81,7 @@ def test_the_values_are_good_settings() -> None:
 
 
 def test_every_queue_is_served_by_one_pool_of_its_own() -> None:
-    """Each task queue has a service, and no service has two."""
+    """Each task queue that has work has a service, and no service has two."""
     served = [each["environment"]["SUTURE_QUEUES"] for each in WORKERS.values()]
 
     assert sorted(served) == sorted(QUEUES)
@@ -139,9 +143,28 @@ def test_a_worker_gets_no_more_roles_than_it_needs() -> None:
     assert holders == {
         "provision": {"provision"},
         "io": {"provision", "worker-io"},
-        "upkeep": {"provision", "worker-background"},
+        "upkeep": {"provision"},
         "postgres": {"postgres"},
     }
+
+
+async def test_a_server_takes_the_published_bundle(tmp_path: Path) -> None:
+    """What the job `policies` writes is all that the server needs, and the signing key is not among it."""
+    (tmp_path / "policies").mkdir()
+    revision = await publish(tmp_path / "policies", private=tmp_path / "private", tools=search())
+    opa = (await find(Tool.OPA, search(), lambda _: None)).path
+    port = choose(0)[0]
+    words = [word.replace("0.0.0.0:8181", f"127.0.0.1:{port}") for word in SERVICES["opa"]["command"]]
+    words = [word.replace("/policies", str(tmp_path / "policies")) for word in words]
+    server = await asyncio.create_subprocess_exec(opa, *words)
+    try:
+        await until(lambda: is_well(f"http://127.0.0.1:{port}/health?bundles=true"), why="the bundle is active")
+    finally:
+        server.terminate()
+        await server.wait()
+
+    assert revision
+    assert sorted(path.name for path in (tmp_path / "policies").iterdir()) == ["bundle.tar.gz", "config.json"]
 
 
 def test_the_servers_are_the_versions_that_are_tested() -> None:

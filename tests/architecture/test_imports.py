@@ -16,7 +16,6 @@ ENTRIES = {
     "settings.py": {"domain"},
     "worker.py": {"bootstrap", "settings", "workflows.registry", "activities", "services.relay"},
     "api/app.py": {"bootstrap", "settings", "api", "domain"},
-    "stack/__main__.py": {"settings", "stack", "domain"},
 }  # fmt: skip
 COMMAND_LINE = {"commands", "settings", "stack", "demo", "domain", "adapters.pipeline_file", "adapters.signing"}
 THIRD_PARTIES = {

@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 import pytest_asyncio
@@ -82,6 +83,7 @@ def canonical(call: str) -> str:
     return nameless(f"{method} /api/v1{re.sub(r'^/(api/v1|v1|api)', '', path)}")
 
 
+@cache
 def metric_names() -> set[str]:
     """Every instrument the product registers, as Prometheus shows it."""
     found = set()
@@ -93,6 +95,7 @@ def metric_names() -> set[str]:
     return found
 
 
+@cache
 def span_names() -> set[str]:
     """Every span the product opens: those of activities, and those opened by name."""
     found = set(STAGES.values())

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,7 +18,7 @@ from tests.faults.target import Effect
 
 STOPPED_AFTER = timedelta(seconds=1)
 
-_SIGNALS = text("select id, count(*) from signals where org_id = :org and id = any (:ids) group by id")
+_SIGNALS = text("select id, count(*) as times from signals where org_id = :org and id = any (:ids) group by id")
 _GRANT = text(
     "select count(*) from grants g where g.org_id = :org and g.plan_id = cast(:plan as uuid) and g.digest = :digest"
     " and g.status = 'consumed' and g.consumed_at <= g.execute_by and extract(epoch from g.consumed_at) <= :at"
@@ -48,7 +49,7 @@ async def lost_signals(superuser: AsyncEngine, org: OrgId, acked: Sequence[Signa
     """I1: what was acknowledged as stored exists exactly once."""
     async with superuser.connect() as connection:
         rows = await connection.execute(_SIGNALS, {"org": org, "ids": list(set(acked))})
-        found = dict(rows.all())
+        found: dict[UUID, int] = {row.id: row.times for row in rows}
     counts = {each: found.get(each, 0) for each in set(acked)}
     return [f"I1: {each} was acknowledged and is there {count} times" for each, count in counts.items() if count != 1]
 

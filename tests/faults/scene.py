@@ -108,5 +108,3 @@ def _stage(name: str, needs: Sequence[str], effect: str) -> dict[str, object]:
         "effect": effect,
         **({"probe": ["python", "-m", "load", "--probe"]} if effect == "probe" else {}),
     }
-
-

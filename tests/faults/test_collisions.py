@@ -32,7 +32,7 @@ TRIGGER = """create constraint trigger collide after insert on audit_logs deferr
 async def collisions(superuser: AsyncEngine, org: OrgId):
     """One audit entry in ten of this org makes its transaction fail at its commit; yields how many that were."""
 
-    async def counted_so_far() -> int:
+    async def counted_so_far():
         async with superuser.connect() as connection:
             last, called = (await connection.execute(text("select last_value, is_called from suture.collisions"))).one()
             return last if called else 0
@@ -89,13 +89,13 @@ async def _request(world, tenant, author, number: int) -> str | None:
     return None
 
 
-async def _story(world, author, approver, name: str) -> str | None:
+async def _story(world, author, approver, name):
     """A bad config change is healed; why not, if it is not."""
     services = world.services
     pipeline = await apply(services, author, a_spec(name=name))
     healthy = await services.runs.start(author, pipeline.id)
 
-    async def ended(execution) -> bool:
+    async def ended(execution):
         return (await services.runs.get(author, execution.id)).execution.status.is_final
 
     await until(lambda: ended(healthy), within=60, why="the healthy run ends")
@@ -112,7 +112,7 @@ async def _story(world, author, approver, name: str) -> str | None:
     await until(lambda: ended(broken), within=60, why="the healed run ends")
     run = (await services.runs.get(author, broken.id)).execution
 
-    async def closed() -> bool:
+    async def closed():
         return (await services.incidents.get(author, run.incident)).status is Status.VERIFIED
 
     await until(closed, within=60, why="the incident closes")

@@ -10,15 +10,16 @@ from sqlalchemy import text
 from domain.base import ExecutionId
 from domain.execution import AttemptStatus
 from tests.engine import LEASE, until
-from tests.faults.report import counted, p95
+from tests.faults.report import bar, counted, p95
 from tests.faults.scene import Scene
 from tests.faults.target import Asked, Gate, Point
 
 SEED = 20_261_121
-RESUMED_WITHIN = LEASE.total_seconds() + 1
+RESUMED_WITHIN = bar(LEASE.total_seconds() + 1)
 AT_ONCE = 8
 SWITCH = text("insert into kill_switches (org_id, level, subject) values (:org, 'action', :name)")
 HOLD_SWITCH = "select id from kill_switches where org_id = :org and subject = :name for update"
+HOLD_RUN = "select id from executions where org_id = :org and id = :execution for update"
 HOLD_ATTEMPT = "select number from stage_attempts where org_id = :org and execution_id = :execution for update"
 
 
@@ -66,6 +67,23 @@ async def test_f02_a_worker_killed_after_the_effect_is_followed_by_one_that_adop
     resumed = await _resumed(scene, runs, killed_at)
     assert len(resumed) == len(runs)
     fault.note(runs=len(runs), violations=await _broken(scene, runs, resumed), adopted=await _adopted(scene, runs))
+
+
+async def test_f02_the_second_worker_killed_before_its_probe_is_followed_by_a_third_that_asks(scene, workers, fault):
+    """The attempt is known to be lost and nobody has asked the target yet: it is asked, not started again."""
+    scene.target.knob = gate = Gate({"twice": Point.AFTER})
+    first = await workers.start(scene.queue)
+    run = (await scene.start(await scene.pipeline("twice"))).id
+    await gate.reached("twice")
+    second = await workers.start(scene.queue)
+    async with scene.locked(HOLD_RUN, org=scene.tenant.org, execution=run) as is_waited_for:
+        await _killed(first)
+        await until(is_waited_for, why="the second worker is about to probe")
+        await _killed(second)
+        await workers.start(scene.queue)
+    gate.open("twice")
+    await scene.ended(run)
+    fault.note(runs=1, violations=await _broken(scene, [run], []), third_worker_adopted=await _adopted(scene, [run]))
 
 
 async def test_f02_random_kill_points_leave_one_effect_each(scene, workers, fault):
@@ -124,7 +142,7 @@ async def _resumed(scene: Scene, runs: Sequence[ExecutionId], killed_at: float) 
         attempts = await scene.attempts(run)
         lost = [each for each in attempts if each.status is AttemptStatus.LOST]
         if lost:
-            found.append(min(each.ended_at.timestamp() for each in lost) - killed_at)
+            found.append(min(each.ended_at.timestamp() for each in lost if each.ended_at) - killed_at)
     return found
 
 

@@ -61,7 +61,7 @@ class Workers:
         """A worker that serves `queues` when this returns."""
         number = len(self._all)
         ready, log = self._folder / f"worker-{number}.ready", self._folder / f"worker-{number}.log"
-        environment = self._environment() | {"SUTURE_QUEUES": ",".join(queues), "SUTURE_READY_FILE": str(ready)}
+        environment = self.environment() | {"SUTURE_QUEUES": ",".join(queues), "SUTURE_READY_FILE": str(ready)}
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "worker", cwd=ROOT, env=environment, stdin=DEVNULL, stdout=output, stderr=output
@@ -76,7 +76,7 @@ class Workers:
         await until(serves, within=40, why="a worker serves")
         return worker
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         chosen, names = self._chosen, {**os.environ}
         for name in _DATABASES:
             url: SecretStr = getattr(chosen, name)

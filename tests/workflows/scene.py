@@ -1,6 +1,5 @@
 """An org with its people and a pipeline that has passed once, and the ways in which its story goes on."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -209,11 +208,6 @@ class Scene:
 
     async def chain_is_sound(self) -> bool:
         return (await self.services.audit.verify(self.tenant.org)).fault is None
-
-
-async def settled(*waits: Awaitable[object]) -> list[object]:
-    """What came of each, errors included."""
-    return list(await asyncio.gather(*waits, return_exceptions=True))
 
 
 SetScene = Callable[..., Awaitable[Scene]]

@@ -6,13 +6,12 @@ from datetime import timedelta
 import pytest
 
 from domain.approval import ApprovalStatus, GrantStatus
-from domain.errors import ApprovalClosedError, StalePlanError
+from domain.errors import ApprovalClosedError, StalePlanError, UnavailableError
 from domain.execution import RunStatus
 from domain.identity import Role
 from domain.incident import Status
 from domain.plan import PlanStatus
 from storage import approvals
-from tests.workflows.scene import settled
 from tests.workflows.suggestions import a_granted_suggestion
 
 PEOPLE = 50
@@ -23,13 +22,24 @@ async def test_fifty_people_approve_at_once(scene, add_person):
     run = await scene.break_and_run()
     approval = await scene.approval()
     people = [await add_person(scene.tenant, Role.APPROVER) for _ in range(PEOPLE)]
-    outcomes = await settled(*(scene.decide(approval, by=person) for person in people))
-    refused = [each for each in outcomes if isinstance(each, ApprovalClosedError)]
-    assert (len(refused), len(outcomes) - len(refused)) == (PEOPLE - 1, 1)
+    outcomes = await asyncio.gather(*(_insist(scene, approval, person) for person in people))
+    assert sorted(outcomes) == [False] * (PEOPLE - 1) + [True]
     await scene.until_run(run.id, RunStatus.SUCCEEDED)
     decided = await scene.services.approvals.get(scene.author, approval.id)
     assert len(decided.decisions) == 1
     assert (await scene.actions(run.incident)).count("grant.given") == 1
+
+
+async def _insist(scene, approval, person) -> bool:
+    """Whether this person's word is the one that counts; who hears that there is no room asks again."""
+    while True:
+        try:
+            await scene.decide(approval, by=person)
+        except ApprovalClosedError:
+            decided = await scene.services.approvals.get(scene.author, approval.id)
+            return person.id in {each.principal for each in decided.decisions}
+        except UnavailableError:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_target_edited_after_the_approval(scene):
@@ -97,7 +107,7 @@ async def test_the_next_run_does_not_wait_for_a_waiting_one(scene):
     assert (await scene.run(waiting.id)).status is RunStatus.WAITING
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("moment", [0.0, 0.4])
 async def test_a_run_that_fails_as_its_incident_closes_is_not_lost(scene, moment):
     """It is healed with that incident, or waits in the next one, which asks anew."""
     first = await scene.break_and_run()

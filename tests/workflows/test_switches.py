@@ -11,9 +11,7 @@ from domain.plan import Mode, PlanStatus
 from storage import remediations
 from tests.workflows.suggestions import a_granted_suggestion, an_incident_at_rest
 
-LEVELS = pytest.mark.parametrize(
-    ("level", "subject"), [(SwitchLevel.ORG, "*"), (SwitchLevel.WORKFLOW, "orders"), (SwitchLevel.ACTION, "rollback_config")]
-)
+LEVELS = pytest.mark.parametrize(("level", "subject"), [(SwitchLevel.ORG, "*"), (SwitchLevel.WORKFLOW, "orders")])
 
 
 async def _engage(scene, level, subject) -> None:
@@ -69,11 +67,10 @@ async def test_while_a_remediation_waits_for_its_evidence(scene, level, subject)
     assert kept[f"pipeline/{scene.pipeline.id.shown}"]["version"] == 2
 
 
-@LEVELS
-async def test_while_a_run_waits_to_be_healed(scene, level, subject):
+async def test_while_a_run_waits_to_be_healed(scene):
     """A plan asked for now is blocked by its preflight, and the run goes on waiting."""
     run = await an_incident_at_rest(scene)
-    await _engage(scene, level, subject)
+    await _engage(scene, SwitchLevel.ACTION, "rollback_config")
     plan = await scene.services.planning.propose(scene.operator, run.incident, Mode.AUTO, None)
     assert await scene.carried(plan) == Status.BLOCKED
     assert (await scene.plans(run.incident))[0].status is PlanStatus.BLOCKED

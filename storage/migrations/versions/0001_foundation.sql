@@ -166,6 +166,7 @@ create table stage_attempts (
   supervisor jsonb,
   lease_until timestamptz,
   result jsonb,
+  note text,
   outputs text,
   created_at timestamptz not null default suture.now(),
   started_at timestamptz,

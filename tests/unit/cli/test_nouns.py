@@ -156,10 +156,11 @@ def test_incident_is_told_as_a_story(stub: Stub, suture: Suture):
 def _incident(stub: Stub) -> None:
     seen = dict.fromkeys(("first_seen_at", "last_seen_at"), "2026-11-20T11:00:00Z")
     place = {"environment": "prod", "service": "ad-cost", "severity": "sev2", "status": "awaiting_approval"}
-    incident = {"id": "inc_1", "title": "load failed", "event_count": 1, "waiting_runs": ["exe_1"]} | seen | place
+    incident = {"id": "inc_1", "title": "load failed", "event_count": 1, "waiting_runs": ["exe_1"], **seen, **place}
     hypothesis = {"cause": "configuration_drift", "confidence": 0.9, "statement": "v2 renamed a column"}
-    plan = PLAN | {"action": "rollback_config", "risk": "low", "reversibility": "reversible", "why": "v1 was good"}
-    plan |= {"excluded": [{"action": "retry_stage", "reason": "would fail again"}], "preflight": None}
+    left_out = [{"action": "retry_stage", "reason": "would fail again"}]
+    plan = PLAN | {"excluded": left_out, "preflight": None, "action": "rollback_config", "risk": "low", "why": "v1 was good"}
+    plan["reversibility"] = "reversible"
     people = [("prn_1", "Ada", ["approver"]), ("prn_2", "Bob", ["approver"]), ("prn_3", "Eve", ["viewer"])]
     approval = APPROVAL | {"excluded": ["prn_2"], "required_role": "approver", "quorum": 1, "decide_by": "2026-11-20T12:00:00Z"}
     stub.on("GET /incidents/inc_1", incident)

@@ -1,0 +1,148 @@
+"""Plans that a person asks for, plans that need no person, and replays of what failed for good."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.approval import Choice, GrantStatus
+from domain.errors import ConflictError
+from domain.execution import RunStatus
+from domain.incident import Status
+from domain.plan import PlanStatus
+from domain.policy import Tier
+from domain.recovery import RecoveryOutcome
+from storage import approvals
+from tests.engine import until
+from tests.workflows.suggestions import a_granted_suggestion
+
+
+async def _grant(scene, plan):
+    async with scene.world.database.transaction(scene.tenant.org) as session:
+        return (await approvals.grant_of(session, plan.plan.id)).status
+
+
+async def test_a_suggestion_is_executed_at_an_operators_word(scene):
+    """Granted, it waits; an operator's word executes it, and the run goes on."""
+    plan, _ = await a_granted_suggestion(scene)
+    assert (await scene.current()).version == 2
+    submitted = await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
+    assert submitted.settled
+    assert await scene.carried(plan) == Status.VERIFIED
+    incident = await scene.until_incident(plan.plan.incident, Status.VERIFIED)
+    assert (incident.waiting_runs, (await scene.current()).version) == ((), 1)
+    assert await _grant(scene, plan) is GrantStatus.CONSUMED
+
+
+async def test_a_grant_that_nobody_uses_expires(scene):
+    """After its hour the grant is over, the plan too, and the run fails."""
+    plan, _ = await a_granted_suggestion(scene)
+    await scene.advance(timedelta(minutes=61), scene.handle(plan.carrier))
+    assert await scene.carried(plan) == Status.EXPIRED
+    assert await _grant(scene, plan) is GrantStatus.EXPIRED
+    with pytest.raises(ConflictError):
+        await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
+    await scene.until_incident(plan.plan.incident, Status.EXPIRED)
+
+
+async def test_an_approver_revokes_an_unused_grant(scene):
+    """Revoked, it can no longer be used."""
+    plan, approval = await a_granted_suggestion(scene)
+    await scene.services.approvals.revoke(scene.approver, approval.id)
+    assert await scene.carried(plan) == Status.REJECTED
+    assert await _grant(scene, plan) is GrantStatus.REVOKED
+    with pytest.raises(ConflictError):
+        await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
+    assert (await scene.current()).version == 2
+
+
+async def _flaky(scene):
+    (scene.folder / "flaky-check").touch()
+    run = await scene.start()
+
+    async def failed() -> bool:
+        return (await scene.run(run.id)).incident is not None
+
+    await until(failed, why="the flaky stage fails")
+    return await scene.run(run.id)
+
+
+async def test_a_held_automatic_mode_asks_a_person(set_scene):
+    """The mode boots held: what policy would let run alone waits for a person."""
+    scene = await set_scene(environment="dev", dry_run=False)
+    run = await _flaky(scene)
+    approval = await scene.approval()
+    assert (await scene.plans(run.incident))[0].plan.action == "retry_stage"
+    await scene.decide(approval)
+    await scene.until_run(run.id, RunStatus.SUCCEEDED)
+
+
+async def test_a_released_automatic_mode_heals_without_a_person(set_scene):
+    """A flaky upstream in `dev` is healed by a retry that policy grants alone."""
+    scene = await set_scene(environment="dev", dry_run=False)
+    await scene.services.switches.set_automatic(scene.operator, released=True)
+    run = await _flaky(scene)
+    await scene.until_run(run.id, RunStatus.SUCCEEDED)
+    await scene.until_incident(run.incident, Status.VERIFIED)
+    plan = (await scene.plans(run.incident))[0]
+    view = await scene.services.planning.view(scene.author, plan.plan.id)
+    assert (plan.plan.action, plan.status, view.preflight.tier) == ("retry_stage", PlanStatus.VERIFIED, Tier.AUTO)
+    assert await scene.approvals() == []
+
+
+async def _rejected(scene):
+    """A run that failed for good, whose cause is mended by now."""
+    (scene.folder / "flaky-check").touch()
+    await scene.configure("time")
+    run = await scene.start()
+    await scene.decide(await scene.approval(), Choice.REJECT)
+    return await scene.until_run(run.id, RunStatus.FAILED)
+
+
+async def _outcome(scene, recovery):
+    found = []
+
+    async def is_over() -> bool:
+        events = await scene.services.recovery.events(scene.author, after=None, limit=10)
+        found[:] = [each.outcome for each in events if each.id == recovery.id]
+        return bool(found and found[0])
+
+    await until(is_over, why="the recovery ends")
+    return found[0]
+
+
+async def test_a_failed_run_is_replayed_from_the_stage_that_failed(scene):
+    """A second person agrees, the failed stage passes, and what passed before is not run again."""
+    run = await _rejected(scene)
+    recovery = await scene.services.recovery.replay(scene.operator, run.id, "the upstream is back")
+    await scene.decide(await scene.approval())
+    assert (await scene.until_run(run.id, RunStatus.SUCCEEDED)).config_version == run.config_version
+    assert await _outcome(scene, recovery) is RecoveryOutcome.RECOVERED
+    attempts = (await scene.services.runs.get(scene.author, run.id)).attempts
+    assert [(each.stage, each.status) for each in attempts if each.kind == "run"] == [
+        ("read", "passed"), ("check", "failed"), ("check", "passed")
+    ]  # fmt: skip
+
+
+async def test_a_replay_that_fails_again(scene):
+    """Its outcome says so, and the run waits in an incident of its own."""
+    run = await _rejected(scene)
+    recovery = await scene.services.recovery.replay(scene.operator, run.id, "perhaps")
+    approval = await scene.approval()
+    (scene.folder / "flaky-check").touch()
+    await scene.decide(approval)
+    assert await _outcome(scene, recovery) is RecoveryOutcome.FAILED_AGAIN
+    again = await scene.until_run(run.id, RunStatus.WAITING)
+    assert again.incident != run.incident
+
+
+async def test_a_replay_that_nobody_wants(scene):
+    """Rejected, it changes nothing; and only a run that failed is replayed at all."""
+    run = await _rejected(scene)
+    recovery = await scene.services.recovery.replay(scene.operator, run.id, "perhaps")
+    await scene.decide(await scene.approval(), Choice.REJECT)
+    assert await _outcome(scene, recovery) is RecoveryOutcome.REFUSED
+    assert (await scene.run(run.id)).status is RunStatus.FAILED
+    healthy = await scene.start()
+    await scene.until_run(healthy.id, RunStatus.SUCCEEDED)
+    with pytest.raises(ConflictError):
+        await scene.services.recovery.replay(scene.operator, healthy.id, "why not")
