@@ -15,7 +15,7 @@ import bootstrap
 import settings
 from workflows.registry import WORKFLOWS
 
-_DRAIN = timedelta(seconds=7)  # what it takes to hand back comes on top
+_DRAIN = timedelta(seconds=5)  # what it takes to hand back comes on top
 _SLOTS = 50
 
 log = logging.getLogger("suture.worker")

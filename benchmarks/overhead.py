@@ -178,7 +178,7 @@ def show(figures: Sequence[Figure], where: str, shape: Shape) -> None:
         print(_row(each))
     bare, kept = figures
     aa = statistics.median([one.aa for each in figures for one in each.rounds])
-    if not math.isclose(aa, 1.0, abs_tol=NOISE):
+    if not all(math.isclose(each.aa, 1.0, abs_tol=NOISE) for each in figures):
         print(f"A/A is off by more than {NOISE:.0%}: the machine is too noisy for these figures to count")
     print(f"bars: bare <= {BARE_BAR}, with bookkeeping <= {BOOKKEEPING_BAR}, events per activity <= {EVENTS_BAR:.0f}")
     line = {

@@ -12,9 +12,10 @@ from domain.errors import ConflictError, InvalidError
 from domain.identity import Environment, KillSwitch, Org, SwitchLevel
 from domain.ledger import PLATFORM, ActorType, Chain, Record, Verification, link
 from services.keyring import OrgKeyring
-from storage import keys, switches
+from storage import keys, outbox, switches
 from storage import platform as store
 from storage.engine import Database, now
+from storage.outbox import Letter
 
 ENVIRONMENTS = (
     Environment(name="dev", is_production=False),
@@ -69,6 +70,8 @@ class Platform:
                 await store.set_active(session, org.id, is_active=is_active)
                 action = "org.activated" if is_active else "org.deactivated"
                 await self._enter(session, action, "org", org.id.shown, {"reason": reason})
+                if not is_active:
+                    await outbox.add_stop(session, org.id, SwitchLevel.ORG, "*")
             return org.model_copy(update={"is_active": is_active})
 
     async def engage(self, level: SwitchLevel, subject: str, reason: str) -> KillSwitch:
@@ -116,6 +119,8 @@ class Platform:
             _, switch = await switches.put_platform(session, level, subject, is_active=is_active, reason=reason)
             action = "kill_switch.engaged" if is_active else "kill_switch.released"
             await self._enter(session, action, "kill_switch", f"{level}/{subject}", {"reason": reason})
+            if is_active:
+                await outbox.add_for_every_org(session, Letter.STOPPED, {"level": level, "subject": subject})
             return switch
 
     async def _enter(

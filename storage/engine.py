@@ -7,7 +7,7 @@ Four database roles, each with the tables it may touch:
 | suture_app      | `transaction(org)`               | every table, the org's own rows only                     |
 | suture_relay    | `Outbox` in `storage.outbox`     | outbox, every org                                        |
 | suture_upkeep   | `Upkeep` in `storage.upkeep`     | outbox, idempotency_keys: removes what has served        |
-| suture_platform | `provision.py`, `suture platform`| orgs, environments, platform_*                           |
+| suture_platform | `provision.py`, `suture platform`| orgs, environments, outbox, platform_*                   |
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class Database:
         Raises:
             UnavailableError: the database cannot be reached or has no room.
         """
-        with _translated():
+        with translated():
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 await session.execute(text("select set_config('app.org', :org, true)"), {"org": str(UUID(int=org.int))})
                 yield session
@@ -88,7 +88,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raises UnavailableError when the database does not answer."""
-        with _translated():
+        with translated():
             async with self._engine.connect() as connection:
                 await connection.execute(text("select 1"))
 
@@ -120,7 +120,7 @@ async def _repeated(work: Callable[[], Awaitable[T]]) -> T:
     raise UnavailableError("too many transactions collide; try again")
 
 
-class _translated:  # noqa: N801
+class translated:  # noqa: N801
     """Turns what a lost or full database raises into one word that callers know."""
 
     def __enter__(self) -> None: ...

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Text, func, update
+from sqlalchemy import Boolean, Column, Text, false, func, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -24,6 +24,7 @@ class OrgRow(SQLModel, table=True):
     is_active: bool = True
     settings: dict[str, Any] = Field(default_factory=dict, sa_column=document())
     automatic_released: bool = False
+    is_first: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
     created_at: datetime | None = Field(default=None, sa_column=moment())
 
 
@@ -55,6 +56,11 @@ async def get_org(session: AsyncSession, org: OrgId) -> Org:
     if row is None:
         raise NotFoundError(f"no org {org.shown}")
     return Org(id=OrgId.of(row.id), name=row.name, is_active=row.is_active, automatic_released=row.automatic_released)
+
+
+async def is_first(session: AsyncSession, org: OrgId) -> bool:
+    """Whether the installation was made for this org; nothing that HTTP reaches can change that."""
+    return bool(await session.scalar(select(OrgRow.is_first).where(OrgRow.id == org)))
 
 
 async def set_automatic(session: AsyncSession, org: OrgId, *, released: bool) -> bool:

@@ -1,24 +1,26 @@
 """What must be told to the engine, written with the change that causes it and delivered at least once."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import func, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import cast, func, literal, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import OrgId, Value
 from domain.trace import carried
-from storage.engine import document, moment
+from storage.engine import document, moment, translated
+from storage.identity import OrgRow
+from storage.leader import Lead, lead
 
 _LEADER = 0x5075_7265
-_CHANNEL = "suture_outbox"
+CHANNEL = "suture_outbox"
 
 
 class Letter(StrEnum):
@@ -66,6 +68,13 @@ async def add(
     return identifier
 
 
+async def add_for_every_org(session: AsyncSession, letter: Letter, payload: dict[str, Any]) -> None:
+    """One letter to each active org; only the platform sees them all."""
+    told = cast(payload | carried(), JSONB)
+    every = select(col(OrgRow.id), literal(str(letter)), told).where(col(OrgRow.is_active))
+    await session.execute(insert(OutboxRow).from_select(["org_id", "kind", "payload"], every, include_defaults=False))
+
+
 async def mark_delivered(session: AsyncSession, letter: UUID) -> None:
     """By the one who has already told the engine himself."""
     await session.execute(update(OutboxRow).where(col(OutboxRow.id) == letter).values(delivered_at=func.suture.now()))
@@ -77,35 +86,30 @@ class Outbox:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    @asynccontextmanager
-    async def lead(self) -> AsyncIterator[bool]:
-        """Whether this process is the one that delivers, for as long as the block lasts."""
-        async with self._engine.connect() as connection:
-            held = bool(await connection.scalar(select(func.pg_try_advisory_lock(_LEADER))))
-            await connection.commit()
-            try:
-                yield held
-            finally:
-                if held:
-                    await connection.scalar(select(func.pg_advisory_unlock(_LEADER)))
+    def lead(self) -> AbstractAsyncContextManager[Lead | None]:
+        """What the one process that delivers holds; None in any other."""
+        return lead(self._engine, _LEADER)
 
-    async def due(self, *, limit: int) -> list[Post]:
-        """Undelivered letters whose time has come, the oldest first."""
-        statement = (
-            select(OutboxRow)
-            .where(col(OutboxRow.delivered_at).is_(None), col(OutboxRow.due_at) <= func.suture.now())
-            .order_by(col(OutboxRow.due_at), col(OutboxRow.id))
-            .limit(limit)
-        )
-        async with AsyncSession(self._engine) as session:
-            return [_to_post(row) for row in await session.scalars(statement)]
+    async def due(self, kinds: Collection[Letter], *, besides: Collection[UUID], limit: int) -> list[Post]:
+        """Undelivered letters of these kinds whose time has come, the oldest first, without those that are in hand.
+
+        Raises:
+            UnavailableError: the database cannot be reached or has no room; so does every other method.
+        """
+        is_due = col(OutboxRow.delivered_at).is_(None) & (col(OutboxRow.due_at) <= func.suture.now())
+        wanted = is_due & col(OutboxRow.kind).in_([str(each) for each in kinds]) & col(OutboxRow.id).not_in(besides)
+        statement = select(OutboxRow).where(wanted).order_by(col(OutboxRow.due_at), col(OutboxRow.id)).limit(limit)
+        with translated():
+            async with AsyncSession(self._engine) as session:
+                return [_to_post(row) for row in await session.scalars(statement)]
 
     async def waiting(self) -> tuple[int, timedelta]:
         """How many letters are undelivered, and for how long the oldest is overdue."""
         overdue = func.max(func.suture.now() - col(OutboxRow.due_at))
         statement = select(func.count(), overdue).select_from(OutboxRow).where(col(OutboxRow.delivered_at).is_(None))
-        async with self._engine.connect() as connection:
-            row: Any = (await connection.execute(statement)).one()
+        with translated():
+            async with self._engine.connect() as connection:
+                row: Any = (await connection.execute(statement)).one()
         return row[0], max(row[1] or timedelta(0), timedelta(0))
 
     async def delivered(self, post: Post) -> None:
@@ -116,23 +120,9 @@ class Outbox:
 
     async def _change(self, post: Post, **values: Any) -> None:
         statement = update(OutboxRow).where(col(OutboxRow.org_id) == post.org, col(OutboxRow.id) == post.id).values(**values)
-        async with self._engine.begin() as connection:
-            await connection.execute(statement)
-
-    @asynccontextmanager
-    async def listening(self, wake: Callable[[], None]) -> AsyncIterator[None]:
-        """Call `wake` whenever a letter is written, for as long as the block lasts."""
-
-        def heard(*_: object) -> None:
-            wake()
-
-        async with self._engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.add_listener(_CHANNEL, heard)
-            try:
-                yield
-            finally:
-                await driver.remove_listener(_CHANNEL, heard)
+        with translated():
+            async with self._engine.begin() as connection:
+                await connection.execute(statement)
 
 
 def _to_post(row: OutboxRow) -> Post:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, update
+from sqlalchemy import exists, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -33,7 +33,11 @@ async def add_org(session: AsyncSession, name: str) -> Org | None:
     """The new org, or None if there is one of this name."""
     statement = insert(OrgRow).values(name=name, settings={}).on_conflict_do_nothing().returning(OrgRow)
     row = await session.scalar(statement)
-    return None if row is None else _to_org(row)
+    if row is None:
+        return None
+    alone = ~exists().where(col(OrgRow.id) != row.id)
+    await session.execute(update(OrgRow).where(col(OrgRow.id) == row.id, alone).values(is_first=True))
+    return _to_org(row)
 
 
 async def add_environment(session: AsyncSession, org: OrgId, environment: Environment) -> None:

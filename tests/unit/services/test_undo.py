@@ -29,7 +29,7 @@ from tests.pipelines import a_spec
 LEASE = timedelta(minutes=1)
 CONFIGS = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=6)
 BOUNDED = settings(
-    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
 
 

@@ -13,7 +13,9 @@ async def hold(point: str) -> None:
     """Say that `point` is reached, and stay while `{point}.wait` lies in the folder that config names."""
     if not (folder := config().get("hold")):
         return
-    (Path(folder) / f"{point}.reached").touch()
+    reached = Path(folder) / f"{point}.reached"
+    if not reached.exists():  # an earlier try, under another account, may have left it
+        reached.touch()
     for _ in range(_PAUSES):
         if not (Path(folder) / f"{point}.wait").exists():
             return
