@@ -1,39 +1,34 @@
 """The only file that knows every layer: settings become adapters, storage and services, for one kind of process at a time."""
 
-import os
-import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domain.errors import InvalidError
+from outside import Base, keeps_orgs_apart, needed, open_base, stage_host
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
     from adapters.metrics import PrometheusMetrics
     from adapters.otel import Tracing
-    from services.ports import StageProcess
+    from services.ports import Host, StageProcess
     from services.registry import Services
     from services.relay import Relay
     from settings import Settings
 
-STAGE_UIDS = range(60_700, 60_900)
-_HMAC_BYTES = 32
-
 
 @dataclass(frozen=True)
 class WorkerParts:
-    """What a worker process serves its queues with."""
+    """What a worker process serves its queues with, and what it does beside them for as long as it lives."""
 
     client: "Client"
     tracing: "Tracing"
     metrics: "PrometheusMetrics"
     activities: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     relay: "Relay | None" = None
+    beside: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
 
     def activities_of(self, queue: str) -> tuple[object, ...]:
         return self.activities.get(queue.partition("-")[0] if queue.startswith("execute-") else queue, ())
@@ -49,7 +44,7 @@ async def api_services(chosen: "Settings", *, through: Callable[["Client"], "Cli
     from services.registry import Services
 
     async with AsyncExitStack() as stack:
-        base = await _base(stack, chosen, through, service="suture-api")
+        base = await open_base(stack, chosen, through, service="suture-api")
         yield Services(**_use_cases(base, chosen), spans=base.tracing)
 
 
@@ -59,136 +54,97 @@ async def worker_parts(
 ) -> AsyncIterator[WorkerParts]:
     """The activities of the queues the settings name, and the relay where `io` is served; `process` runs stages instead."""
     async with AsyncExitStack() as stack:
-        base = await _base(stack, chosen, through, service="suture-worker")
+        base = await open_base(stack, chosen, through, service="suture-worker")
         if chosen.worker_metrics_port:
             stack.callback(base.metrics.serve(chosen.worker_metrics_port))
-        cases = _use_cases(base, chosen)
-        activities = _activities(base, cases, chosen, process)
+        host = stage_host(base, chosen) if _executes(chosen) else None
+        activities = _activities(base, _use_cases(base, chosen), chosen, process or (host and host[0]), host and host[1])
         relay = await _relay(stack, base, chosen) if "io" in chosen.queues else None
-        yield WorkerParts(client=base.client, activities=activities, relay=relay, tracing=base.tracing, metrics=base.metrics)
+        yield WorkerParts(
+            client=base.client,
+            activities=activities,
+            relay=relay,
+            tracing=base.tracing,
+            metrics=base.metrics,
+            beside=(*await _upkeep(stack, chosen), *((relay.run,) if relay else ()), *((host[0].keep_clear,) if host else ())),
+        )
 
 
-@dataclass(frozen=True)
-class _Base:
-    """What every process needs: the database, the engine, policy, keys, blobs."""
-
-    client: "Client"
-    database: Any
-    engine: Any
-    policy: Any
-    keyring: Any
-    ledger: Any
-    signer: Any
-    blobs: Any
-    tracing: Any
-    metrics: Any
-    hmac_key: bytes
+def _use_cases(base: Base, chosen: "Settings") -> dict[str, Any]:
+    return _records(base, chosen) | _stories(base, chosen)
 
 
-async def _base(stack: AsyncExitStack, chosen: "Settings", through: Callable[["Client"], "Client"], *, service: str) -> _Base:
-    from adapters.blobs import DirectoryBlobs
-    from adapters.codec import data_converter
-    from adapters.metrics import PrometheusMetrics
-    from adapters.opa import OpaPolicy
-    from adapters.otel import open_tracing
-    from adapters.secrets import MasterKeyFile
-    from adapters.signing import Ed25519Signer
-    from services.keyring import OrgKeyring
-    from services.ledger import Ledger
-    from storage.engine import Database, open_engine
-    from workflows.client import TemporalEngine, connect
-
-    database = Database(open_engine(_needed(chosen, "database_url").get_secret_value(), size=chosen.database_pool))
-    stack.push_async_callback(database.close)
-    tracing, metrics = open_tracing(chosen.otlp_endpoint, service=service, region=chosen.region), PrometheusMetrics()
-    stack.push_async_callback(tracing.close)
-    keyring = OrgKeyring(database, MasterKeyFile(_file(chosen, "master_key_file", "master.key")))
-    client = await connect(
-        _needed(chosen, "temporal_address"),
-        data_converter(keyring),
-        namespace=chosen.temporal_namespace,
-        tls=_tls(chosen),
-        runtime=_runtime(chosen),
-        spans=tracing,
-        metrics=metrics,
-    )
-    client = through(client)
-    return _Base(
-        client=client,
-        database=database,
-        engine=TemporalEngine(client),
-        policy=await stack.enter_async_context(OpaPolicy(_needed(chosen, "opa_url"))),
-        keyring=keyring,
-        ledger=Ledger(),
-        signer=Ed25519Signer(_file(chosen, "signing_key_file", "signing.key")),
-        blobs=DirectoryBlobs(chosen.blobs or chosen.data / "blobs"),
-        tracing=tracing,
-        metrics=metrics,
-        hmac_key=hmac_key(chosen),
-    )
-
-
-def _use_cases(base: _Base, chosen: "Settings") -> dict[str, Any]:
+def _records(base: Base, chosen: "Settings") -> dict[str, Any]:
+    """Who and what there is, and what was done and decided."""
     from adapters import secrets as sealer
     from adapters.checkpoints import CheckpointFolder
     from adapters.codec import WireDecoder
-    from domain.actions import CATALOG
-    from services.approvals import Approvals
     from services.audit import Audit
     from services.codec import Decoding
     from services.decisions import Decisions
-    from services.diagnosis import Diagnostics
     from services.environments import Environments
-    from services.guard import Guard
     from services.health import Health
     from services.idempotency import IdempotencyKeys
     from services.identity import Identity
-    from services.incidents import Incidents
-    from services.intake import Intake
     from services.operations import Operations
-    from services.pipeline_runner import VERSION
-    from services.pipelines import Pipelines
-    from services.planning import Planning
     from services.principals import Principals
-    from services.recovery import Recovery
-    from services.runs import Runs
     from services.secrets import Secrets
     from services.switches import Switches
     from services.workflows import Workflows
 
-    database, ledger, policy = base.database, base.ledger, base.policy
-    guard = Guard(region=chosen.region)
-    decisions = Decisions(database)
-    intake = Intake(database, ledger, guard)
-    planning = Planning(database, ledger, decisions, policy, CATALOG, runner=VERSION)
+    database, ledger = base.database, base.ledger
     return {
-        "approvals": Approvals(database, ledger, guard, policy, base.engine, {each.name: each for each in CATALOG}),
         "audit": Audit(database, base.signer, CheckpointFolder(chosen.checkpoints or chosen.data / "checkpoints")),
         "blobs": base.blobs,
         "codec": Decoding(WireDecoder(base.keyring)),
-        "decisions": decisions,
-        "diagnostics": Diagnostics(database, ledger, decisions),
+        "decisions": Decisions(database),
         "environments": Environments(database, ledger),
-        "health": Health(database, base.engine, policy),
+        "health": Health(database, base.engine, base.policy),
         "idempotency": IdempotencyKeys(database),
         "identity": Identity(database, ledger, hmac_key=base.hmac_key),
-        "incidents": Incidents(database, ledger, guard),
-        "intake": intake,
         "operations": Operations(database),
-        "pipelines": Pipelines(database, ledger, guard),
-        "planning": planning,
-        "policy": policy,
+        "policy": base.policy,
         "principals": Principals(database, ledger),
-        "recovery": Recovery(database, ledger, guard, planning),
-        "runs": Runs(database, ledger, guard, intake, lease=chosen.lease),
         "secrets": Secrets(database, ledger, base.keyring, sealer),
         "switches": Switches(database, ledger),
         "workflows": Workflows(database, ledger),
     }
 
 
+def _stories(base: Base, chosen: "Settings") -> dict[str, Any]:
+    """What happens, from a signal and a run to the plan that mends it."""
+    from adapters.redaction import PatternRedactor
+    from domain.actions import CATALOG
+    from services.approvals import Approvals
+    from services.decisions import Decisions
+    from services.diagnosis import Diagnostics
+    from services.guard import Guard
+    from services.incidents import Incidents
+    from services.intake import Intake
+    from services.pipeline_runner import VERSION
+    from services.pipelines import Pipelines
+    from services.planning import Planning
+    from services.recovery import Recovery
+    from services.runs import Runs
+
+    database, ledger, guard = base.database, base.ledger, Guard(region=chosen.region)
+    decisions = Decisions(database)
+    intake = Intake(database, ledger, guard, PatternRedactor())
+    planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
+    return {
+        "approvals": Approvals(database, ledger, guard, base.policy, base.engine, {each.name: each for each in CATALOG}),
+        "diagnostics": Diagnostics(database, ledger, decisions),
+        "incidents": Incidents(database, ledger, guard),
+        "intake": intake,
+        "pipelines": Pipelines(database, ledger, guard),
+        "planning": planning,
+        "recovery": Recovery(database, ledger, guard, planning),
+        "runs": Runs(database, ledger, guard, intake, lease=chosen.lease),
+    }
+
+
 def _activities(
-    base: _Base, cases: dict[str, Any], chosen: "Settings", instead: "StageProcess | None"
+    base: Base, cases: dict[str, Any], chosen: "Settings", process: "StageProcess | None", host: "Host | None"
 ) -> dict[str, tuple[object, ...]]:
     """The activities of each queue this process serves; only a pool that executes gets what reaches targets."""
     from activities.acting import Acting
@@ -202,11 +158,9 @@ def _activities(
     from services.remediation import Remediation
     from services.stages import Stages
 
-    guard = Guard(region=chosen.region)
+    guard = Guard(region=chosen.region, keeps_orgs_apart=keeps_orgs_apart())
     catalog = {each.name: each for each in CATALOG}
-    process, host = _process(base, chosen) if _executes(chosen) else (None, None)
-    process = instead or process
-    runners = {"pipeline": _pipeline_runner(base, cases, process, chosen)}
+    runners = {"pipeline": _pipeline_runner(base, cases, guard, process, chosen)}
     preflights = Preflights(base.database, base.ledger, guard, cases["decisions"], base.policy, runners, catalog)
     remediation = Remediation(
         base.database, base.ledger, guard, cases["decisions"], base.policy, runners, base.signer, lease=chosen.lease
@@ -225,57 +179,34 @@ def _activities(
     return found
 
 
-def _pipeline_runner(base: _Base, cases: dict[str, Any], process: Any, chosen: "Settings") -> Any:
+def _pipeline_runner(base: Base, cases: dict[str, Any], guard: Any, process: Any, chosen: "Settings") -> Any:
     from services.pipeline_runner import PipelineRunner
     from services.rehearsal import Rehearsal
 
-    return PipelineRunner(base.database, Rehearsal(base.database, cases["secrets"], process), lease=chosen.lease)
+    return PipelineRunner(base.database, guard, Rehearsal(base.database, guard, cases["secrets"], process), lease=chosen.lease)
 
 
-def _process(base: _Base, chosen: "Settings") -> tuple[Any, Any]:
-    from adapters.runners.identity import StageIdentity
-    from adapters.runners.process import Pace, ProcessRunner
-    from adapters.runners.supervisor import LocalHost
-
-    identity = StageIdentity(STAGE_UIDS if os.geteuid() == 0 else None)
-    workspace = chosen.workspace or Path("/var/tmp/suture-stages" if os.geteuid() == 0 else chosen.data / "stages")  # noqa: S108
-    interpreter = chosen.stage_python or _stage_python(identity)
-    process = ProcessRunner(base.blobs, workspace, identity, interpreter=interpreter, pace=Pace(lease=chosen.lease))
-    return process, LocalHost()
-
-
-def _stage_python(identity: Any) -> Path:
-    """The Python behind this environment, or the system's where a stage's uid cannot reach that one."""
-    from adapters.runners.identity import unreachable
-
-    base = Path(getattr(sys, "_base_executable", sys.executable))
-    if identity.uids is None or unreachable(base) is None:
-        return base
-    return Path("/usr/bin/python3")
-
-
-async def _relay(stack: AsyncExitStack, base: _Base, chosen: "Settings") -> "Relay":
+async def _relay(stack: AsyncExitStack, base: Base, chosen: "Settings") -> "Relay":
     from services.relay import Relay
     from storage.engine import open_engine
     from storage.outbox import Outbox
 
-    engine = open_engine(_needed(chosen, "database_relay_url").get_secret_value(), size=4, name="suture-relay")
+    engine = open_engine(needed(chosen, "database_relay_url").get_secret_value(), size=6, name="suture-relay")
     stack.push_async_callback(engine.dispose)
     return Relay(Outbox(engine), base.database, base.engine, metrics=base.metrics)
 
 
-def hmac_key(chosen: "Settings") -> bytes:
-    """The key behind token HMACs, made once beside the master key."""
-    from adapters.private_file import read_or_create
+async def _upkeep(stack: AsyncExitStack, chosen: "Settings") -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    """Beside `io`, where the settings name its role."""
+    from services.upkeep import Upkeep
+    from storage.engine import open_engine
+    from storage.upkeep import Removals
 
-    return read_or_create(_file(chosen, "hmac_key_file", "hmac.key"), lambda: secrets.token_bytes(_HMAC_BYTES))
-
-
-def kms(chosen: "Settings") -> Any:
-    """What wraps the keys of orgs, for provisioning."""
-    from adapters.secrets import MasterKeyFile
-
-    return MasterKeyFile(_file(chosen, "master_key_file", "master.key"))
+    if "io" not in chosen.queues or chosen.database_upkeep_url is None:
+        return ()
+    engine = open_engine(chosen.database_upkeep_url.get_secret_value(), size=2, name="suture-upkeep")
+    stack.push_async_callback(engine.dispose)
+    return (Upkeep(Removals(engine)).run,)
 
 
 def _executes(chosen: "Settings") -> bool:
@@ -289,43 +220,3 @@ def configure_logs(chosen: "Settings") -> None:
     from adapters.logs import configure
 
     configure(sys.stderr, level=logging.getLevelNamesMapping().get(chosen.log_level, logging.INFO))
-
-
-def _runtime(chosen: "Settings") -> Any:
-    """The engine SDK's own metrics, on a port of this process where one is set."""
-    from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-
-    if not chosen.metrics_port:
-        return None
-    metrics = PrometheusConfig(
-        bind_address=f"127.0.0.1:{chosen.metrics_port}", durations_as_seconds=True, counters_total_suffix=True
-    )
-    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
-
-
-def _tls(chosen: "Settings") -> Any:
-    from temporalio.service import TLSConfig
-
-    if chosen.temporal_tls_ca is None and chosen.temporal_tls_cert is None:
-        return None
-    return TLSConfig(
-        server_root_ca_cert=_content(chosen.temporal_tls_ca),
-        client_cert=_content(chosen.temporal_tls_cert),
-        client_private_key=_content(chosen.temporal_tls_key),
-    )
-
-
-def _content(path: Path | None) -> bytes | None:
-    return path.read_bytes() if path else None
-
-
-def _file(chosen: "Settings", name: str, default: str) -> Path:
-    path: Path = getattr(chosen, name) or chosen.data / "keys" / default
-    return path
-
-
-def _needed(chosen: "Settings", name: str) -> Any:
-    value = getattr(chosen, name)
-    if value is None:
-        raise InvalidError(f"settings: SUTURE_{name.upper()} is not set; `suture up` sets it on one machine")
-    return value

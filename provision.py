@@ -13,7 +13,7 @@ from pydantic import SecretStr, SerializeAsAny, TypeAdapter
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-import bootstrap
+import outside
 import settings
 from domain.base import OrgId, Value
 from domain.errors import ConflictError, HealError, InvalidError, NotFoundError, UnavailableError
@@ -153,7 +153,7 @@ async def _create_org(name: str, platform: Platform, database: Database, chosen:
     except ConflictError:
         org = await platform.org_named(name)
     path = chosen.data / "tokens" / f"{name}.token"
-    founder = founding(database, kms=bootstrap.kms(chosen), hmac_key=bootstrap.hmac_key(chosen))
+    founder = founding(database, kms=outside.kms(chosen), hmac_key=outside.hmac_key(chosen))
     if await founder.found(org.id, admin=first_admin("admin"), keep=write_token(path)) is None:
         raise ConflictError(f"there is an org called {name} already")
     return CreatedOrg(**org.model_dump(), token_file=path)
@@ -221,8 +221,8 @@ async def _provision(chosen: settings.Settings) -> None:
     await provision(
         chosen.database_admin_url.get_secret_value(),
         passwords=_passwords(chosen),
-        kms=bootstrap.kms(chosen),
-        hmac_key=bootstrap.hmac_key(chosen),
+        kms=outside.kms(chosen),
+        hmac_key=outside.hmac_key(chosen),
         region=chosen.region,
         keep=write_token(chosen.data / "admin.token"),
     )

@@ -49,21 +49,21 @@ async def run(chosen: settings.Settings) -> None:
         parts = await stack.enter_async_context(bootstrap.worker_parts(chosen))
         for queue in chosen.queues:
             await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
-        relay = asyncio.create_task(parts.relay.run()) if parts.relay else None
+        beside = {asyncio.create_task(each()) for each in parts.beside}
         if chosen.ready_file is not None:
             chosen.ready_file.write_text("ready\n")
         log.info("serving", extra={"queues": list(chosen.queues)})
-        await _until(stop, relay)
+        await _until(stop, beside)
 
 
-async def _until(stop: asyncio.Event, relay: asyncio.Task[None] | None) -> None:
-    """Wait for the word to stop; a relay that dies ends the process, so that its supervisor sees it."""
+async def _until(stop: asyncio.Event, beside: set[asyncio.Task[None]]) -> None:
+    """Wait for the word to stop; whatever else of the process dies ends it, so that its supervisor sees it."""
     told = asyncio.create_task(stop.wait())
-    waiting: set[asyncio.Task[Any]] = {told} | ({relay} if relay else set())
+    waiting: set[asyncio.Task[Any]] = {told} | beside
     try:
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if relay in done:
-            relay.result()
+        for task in done - {told}:
+            task.result()
     finally:
         for task in waiting:
             task.cancel()

@@ -21,12 +21,12 @@ def headers_of(trace: Trace) -> dict[str, Payload]:
 
 def trace_in(headers: Headers, *, workflow_id: str, run_id: str) -> Trace:
     """The trace of the headers; a workflow that came without one is its own trace."""
-    org = _org_in(workflow_id)
+    org = org_in(workflow_id)
     said = {name: _text(headers[name]) for name in CARRIED if name in headers}
     return arrived(said, org=org) or Trace(trace_id=run_id.replace("-", ""), correlation_id=run_id, org=org)
 
 
-def _org_in(workflow_id: str) -> OrgId | None:
+def org_in(workflow_id: str) -> OrgId | None:
     """Every workflow id is `<kind>/<org>/…`."""
     parts = workflow_id.split("/")
     try:

@@ -3,35 +3,19 @@
 import json
 import logging
 import math
-import re
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from adapters.redaction import HIDDEN, is_secret_name, redact
 from domain.trace import current_trace
 
 _LONGEST = 4096
 _MOST_FIELDS = 50
 _DEEPEST = 4
 _MOST_FRAMES = 20
-_HIDDEN = "[redacted]"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
-_SECRET_NAME = re.compile(r"passw|secret|token|authorization|api_?key|cookie|credential|private_?key", re.IGNORECASE)
-_SECRETS = (
-    (re.compile(r"\bsut_[A-Za-z0-9_-]+"), _HIDDEN),
-    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+"), _HIDDEN),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+"), _HIDDEN),
-    (re.compile(r"\b(bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE), rf"\1 {_HIDDEN}"),
-    (re.compile(r"(://[^\s:/@]{0,256}):[^\s@]{1,1024}@"), rf"\1:{_HIDDEN}@"),
-    (
-        re.compile(
-            r"((?:passw(?:or)?d|secret|token|api_?key|authorization)[\"']?\s*[=:]\s*)(?!bearer|basic)[\"']?[^\s\"'&,;]+",
-            re.IGNORECASE,
-        ),
-        rf"\1{_HIDDEN}",
-    ),
-)
 
 
 def configure(stream: TextIO, *, level: int = logging.INFO) -> None:
@@ -43,13 +27,6 @@ def configure(stream: TextIO, *, level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-
-
-def redact(text: str) -> str:
-    """The text without what looks like a credential."""
-    for pattern, shown in _SECRETS:
-        text = pattern.sub(shown, text)
-    return text
 
 
 class JsonHandler(logging.StreamHandler[TextIO]):
@@ -93,8 +70,8 @@ def _error_fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _field(name: str, value: Any, depth: int = 0) -> Any:
-    if _SECRET_NAME.search(name):
-        return _HIDDEN
+    if is_secret_name(name):
+        return HIDDEN
     if isinstance(value, Mapping) and depth < _DEEPEST:
         return {_text(str(key)): _field(str(key), item, depth + 1) for key, item in list(value.items())[:_MOST_FIELDS]}
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:

@@ -123,6 +123,7 @@ class Tried(StrEnum):
     NOT_DONE = "not_done"
     UNKNOWN = "unknown"
     STOPPED = "stopped"
+    FORBIDDEN = "forbidden"
 
 
 class HealingState(StrEnum):

@@ -44,13 +44,15 @@ class Receipt(Value):
 
 
 class StepOutcome(StrEnum):
-    """What came of one step: `nothing` where there is no command, `unknown` where only a person can find out."""
+    """What came of one step: `nothing` where there is no command, `unknown` where only a person can find out,
+    `untouched` where nobody took it up or it was refused."""
 
     DONE = "done"
     FAILED = "failed"
     NOTHING = "nothing"
     STOPPED = "stopped"
     STALE = "stale"
+    UNTOUCHED = "untouched"
     UNKNOWN = "unknown"
 
 
@@ -118,7 +120,6 @@ class Begun(Value):
     outcome: RemediationOutcome | None = None
     reason: str = ""
     steps: tuple[int, ...] = ()
-    undoable: tuple[int, ...] = ()
     environment: str = ""
     lease: timedelta = timedelta(seconds=30)
     verify_within: timedelta = timedelta(minutes=30)

@@ -23,6 +23,7 @@ from domain.approval import (
 )
 from domain.base import ApprovalId, DecisionId, Digest, GrantId, OrgId, PlanId, PrincipalId, RequestId, Value
 from domain.errors import (
+    ApprovalClosedError,
     ConflictError,
     ForbiddenError,
     HealError,
@@ -30,18 +31,20 @@ from domain.errors import (
     StalePlanError,
     StoppedError,
 )
-from domain.identity import Caller, Principal, Role, SwitchScope
+from domain.identity import Caller, Principal, SwitchScope
 from domain.incident import Status
 from domain.plan import CLOSED, FixPlan, PlanState, PlanStatus
 from domain.policy import ApprovalFacts, DecisionFacts, Tier
+from domain.preflight import Preflight
 from domain.refs import PlanRef, RequestRef
 from services.guard import Guard
 from services.ledger import Ledger
 from services.ports import Engine, Policy
 from services.preflights import plan_facts
+from services.rights import check_may_execute, excluded
 from services.targets import read
 from storage import approvals as store
-from storage import audit, executions, incidents, outbox, plans, tokens
+from storage import audit, incidents, outbox, plans, remediations, tokens
 from storage import decisions as decision_rows
 from storage import identity as identities
 from storage.engine import Database, new_id, now, repeatable
@@ -85,8 +88,10 @@ class Approvals:
         facts = plan_facts(state.plan, preflight.dry_runs, self._catalog)
         rule = await self._policy.approval_rule(ApprovalFacts(plan=facts))
         async with self._database.transaction(ref.org) as session:
+            await plans.get_for_update(session, ref.id)
             existing = await store.of_plan(session, ref.id)
             if existing is None:
+                await _check_valid(session, preflight)
                 approval = Approval(
                     id=ApprovalId.of(await new_id(session)),
                     plan=ref.id,
@@ -105,14 +110,14 @@ class Approvals:
     async def tend(self, ref: PlanRef) -> Standing:
         """Remind, escalate or expire as the database's clock says, and withdraw when a switch is engaged."""
         async with self._database.transaction(ref.org) as session:
+            state = await plans.get_for_update(session, ref.id)
             found = await store.of_plan(session, ref.id)
             if found is None:
                 raise ConflictError("no approval was asked for")
             approval = await store.get_for_update(session, found.id)
             if approval.status is not ApprovalStatus.OPEN:
                 return await self._standing(session, approval)
-            state = await plans.get(session, ref.id)
-            if await self._is_moot(session, state.plan):
+            if await self._is_moot(session, state):
                 await self._close(session, state, approval, ApprovalStatus.WITHDRAWN, PlanStatus.BLOCKED)
                 return await self._standing(session, await store.get(session, approval.id))
             if approval.outcome(await now(session)) is ApprovalStatus.EXPIRED:
@@ -125,6 +130,7 @@ class Approvals:
     async def tend_grant(self, ref: PlanRef) -> GrantStanding:
         """Where the plan's grant stands; one that nobody used in time is over."""
         async with self._database.transaction(ref.org) as session:
+            state = await plans.get_for_update(session, ref.id)
             grant = await store.grant_of(session, ref.id)
             if grant is None:
                 raise ConflictError("the plan has no grant")
@@ -132,17 +138,16 @@ class Approvals:
             if grant.status is GrantStatus.UNUSED and left <= timedelta(0):
                 await store.end_grant(session, grant.id, GrantStatus.EXPIRED)
                 await plans.set_status(session, ref.id, PlanStatus.EXPIRED)
-                state = await plans.get(session, ref.id)
                 await self._enter(session, state.plan, "grant.expired", SYSTEM, {"grant": grant.id.shown})
                 return GrantStanding(status=GrantStatus.EXPIRED, look_again_in=timedelta(seconds=1))
             return GrantStanding(status=grant.status, look_again_in=max(left, timedelta(seconds=1)))
 
     @repeatable
     async def withdraw(self, ref: PlanRef) -> None:
-        """Nobody needs to decide any more: the story that asked has ended."""
+        """Nobody needs to decide any more: the story that asked has ended, and so has all that it held."""
         async with self._database.transaction(ref.org) as session:
-            found = await store.of_plan(session, ref.id)
             state = await plans.get_for_update(session, ref.id)
+            found = await store.of_plan(session, ref.id)
             if found is not None and found.status is ApprovalStatus.OPEN:
                 await self._close(session, state, found, ApprovalStatus.WITHDRAWN, PlanStatus.NEEDS_HUMAN)
             elif state.status not in CLOSED:
@@ -150,6 +155,8 @@ class Approvals:
             grant = await store.grant_of(session, ref.id)
             if grant is not None and await store.end_grant(session, grant.id, GrantStatus.VOID):
                 await self._enter(session, state.plan, "grant.void", SYSTEM, {"grant": grant.id.shown})
+            for target in state.plan.targets:
+                await remediations.release_lease(session, target.key, holder=ref.workflow_id)
 
     async def submit(
         self,
@@ -197,10 +204,11 @@ class Approvals:
             raise StalePlanError(f"{asked}; the grant is void and a new plan is being made")
         return await self._deliver(caller, asked)
 
+    @repeatable
     async def _ask_to_execute(self, caller: Caller, plan: PlanId, revision: str) -> DecisionRequest | str:
         """The stored request, or why the world is no longer the one that was approved."""
         async with self._database.transaction(caller.org) as session:
-            state = await plans.get(session, plan)
+            state = await plans.get_for_update(session, plan)
             if state.status is PlanStatus.SUPERSEDED:
                 newer = await plans.superseder(session, plan)
                 raise StalePlanError(f"the plan is stale; the new one is {newer.shown if newer else 'being made'}")
@@ -237,11 +245,11 @@ class Approvals:
             ConflictError: there is none, or it has been used.
         """
         async with self._database.transaction(caller.org) as session:
+            state = await plans.get_for_update(session, (await store.get(session, approval_id)).plan)
             approval = await store.get_for_update(session, approval_id)
             grant = await store.grant_of(session, approval.plan)
             if grant is None or not await store.end_grant(session, grant.id, GrantStatus.REVOKED):
                 raise ConflictError("there is no unused grant to revoke")
-            state = await plans.get(session, approval.plan)
             await plans.set_status(session, approval.plan, PlanStatus.REJECTED)
             await self._enter(session, state.plan, "grant.revoked", Actor.calling(caller), {"grant": grant.id.shown})
             await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": state.carrier})
@@ -270,11 +278,11 @@ class Approvals:
         async with self._database.transaction(ref.org) as session:
             if request.approval is None or request.choice is None:
                 raise ConflictError("this request decides nothing")
+            state = await plans.get_for_update(session, request.plan)
             approval = await store.get_for_update(session, request.approval)
             if any(decision.request == request.id for decision in approval.decisions):
                 return approval
-            decided = await self._counted(session, approval, request)
-            state = await plans.get_for_update(session, approval.plan)
+            decided = await self._counted(session, state, approval, request)
             await self._settle(session, state, decided, request)
             return await store.get(session, approval.id)
 
@@ -292,6 +300,7 @@ class Approvals:
                 raise ConflictError("policy does not let this plan run alone")
             if (existing := await store.grant_of(session, ref.id)) is not None:
                 return existing.id
+            await _check_valid(session, preflight)
             record = await decision_rows.latest_of_plan(session, ref.id)
             return await self._grant(session, state, _AUTO_EXECUTE_WITHIN, None, record)
 
@@ -357,13 +366,16 @@ class Approvals:
         async with self._database.transaction(caller.org) as session:
             carrier = (await plans.get(session, request.plan)).carrier
         ref = RequestRef(org=caller.org, id=request.id)
-        settled = await self._engine.decide(carrier, ref, within=_ANSWER_WITHIN)
+        try:
+            settled = await self._engine.decide(carrier, ref, within=_ANSWER_WITHIN)
+        except (NotFoundError, ForbiddenError, ConflictError) as refusal:
+            await self._note_refusal_at_the_door(ref, refusal)
+            raise
         approval = settled.approval if settled else None
         return Submitted(request=request.id, approval=approval, settled=settled is not None)
 
-    async def _counted(self, session: AsyncSession, approval: Approval, request: DecisionRequest) -> Approval:
+    async def _counted(self, session: AsyncSession, state: PlanState, approval: Approval, request: DecisionRequest) -> Approval:
         """The approval with the request's decision in it, stored, after every right was looked up again."""
-        state = await plans.get(session, approval.plan)
         by = await identities.get_principal(session, request.principal)
         token = await tokens.get_for_update(session, request.token)
         if token.revoked_at is not None:
@@ -406,8 +418,10 @@ class Approvals:
         )
         if outcome is ApprovalStatus.OPEN:
             return
-        await store.close(session, decided.id, outcome, by=request.principal, notes=request.reason)
+        if not await store.close(session, decided.id, outcome, by=request.principal, notes=request.reason):
+            raise ApprovalClosedError("the approval has been closed meanwhile; ask for a new plan")
         if outcome is ApprovalStatus.APPROVED:
+            await _check_valid(session, await plans.latest_preflight(session, state.plan.id))
             await self._grant(session, state, decided.rule.execute_within, decided.id, None)
         else:
             await plans.set_status(session, state.plan.id, PlanStatus.REJECTED)
@@ -446,7 +460,8 @@ class Approvals:
     async def _close(
         self, session: AsyncSession, state: PlanState, approval: Approval, status: ApprovalStatus, plan: PlanStatus
     ) -> None:
-        await store.close(session, approval.id, status, by=None, notes=None)
+        if not await store.close(session, approval.id, status, by=None, notes=None):
+            return
         await plans.set_status(session, state.plan.id, plan)
         await self._enter(session, state.plan, f"approval.{status}", SYSTEM, {"approval": approval.id.shown})
 
@@ -470,10 +485,10 @@ class Approvals:
         soon = max(min(waits), timedelta(seconds=1))
         return Standing(approval=approval.id, status=approval.status, look_again_in=soon, decide_by=approval.decide_by)
 
-    async def _is_moot(self, session: AsyncSession, plan: FixPlan) -> bool:
-        """Whether nobody needs to decide: a person has resolved the incident, or a switch is engaged."""
-        incident = await incidents.get(session, plan.incident)
-        if incident.status is Status.RESOLVED:
+    async def _is_moot(self, session: AsyncSession, state: PlanState) -> bool:
+        """Whether nobody needs to decide: the incident has ended since the plan was made, or a switch is engaged."""
+        plan, incident = state.plan, await incidents.get(session, state.plan.incident)
+        if incident.ended_at is not None and incident.ended_at >= state.created_at:
             return True
         try:
             await self._guard.check_may_act(session, plan.org, SwitchScope(workflow=incident.service, action=plan.action))
@@ -494,13 +509,19 @@ class Approvals:
 
     async def _check_executable(self, session: AsyncSession, request: DecisionRequest) -> None:
         await _usable_grant(session, request.plan)
-        by = await identities.get_principal(session, request.principal)
-        if not (by.is_person and by.is_active and Role.OPERATOR in by.roles):
-            raise ForbiddenError("only an active person with the role operator executes a plan")
+        await check_may_execute(session, request)
+
+    async def _note_refusal_at_the_door(self, ref: RequestRef, refusal: HealError) -> None:
+        """A workflow that waits for nobody refuses without asking `settle`, so nothing has been written down yet."""
+        async with self._database.transaction(ref.org) as session:
+            noted = await audit.count(session, action="request.refused", resource_id=ref.id.shown)
+        if not noted:
+            await self._note_refusal(ref, refusal)
 
     @repeatable
     async def _note_refusal(self, ref: RequestRef, refusal: HealError) -> None:
         async with self._database.transaction(ref.org) as session:
+            await outbox.take_back_decision(session, ref.id)
             await self._ledger.append(
                 session,
                 ref.org,
@@ -533,25 +554,18 @@ class Approvals:
         )
 
 
+async def _check_valid(session: AsyncSession, preflight: Preflight | None) -> None:
+    """Raises ConflictError: what the preflight found is too old to agree to."""
+    if preflight is None or preflight.valid_until <= await now(session):
+        raise ConflictError("the plan's preflight is no longer valid; ask for a new plan")
+
+
 async def _usable_grant(session: AsyncSession, plan: PlanId) -> Grant:
     """Raises ConflictError: the plan has no grant, or it is used, ended or too old."""
     grant = await store.grant_of(session, plan)
     if grant is None or grant.status is not GrantStatus.UNUSED or grant.execute_by <= await now(session):
         raise ConflictError("the plan has no unused grant; ask for a new plan and approval")
     return grant
-
-
-async def excluded(session: AsyncSession, plan: FixPlan) -> frozenset[PrincipalId]:
-    """Who had a hand in the plan: who asked for it or for a run that waits, the authors of its versions, their owners and
-    whoever issued one of them a token."""
-    involved = set(plan.authors) | ({plan.requested_by} if plan.requested_by else set())
-    involved |= {run.started_by for run in await executions.waiting_on(session, plan.incident)}
-    for each in tuple(involved):
-        principal = await identities.get_principal(session, each)
-        if principal.owner is not None:
-            involved.add(principal.owner)
-        involved |= await tokens.issuers(session, each)
-    return frozenset(involved)
 
 
 def _word(

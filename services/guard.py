@@ -18,9 +18,11 @@ _ALWAYS_THERE = (SwitchLevel.GLOBAL, SwitchLevel.REGION, SwitchLevel.ORG)
 class Guard:
     """Every check reads in the caller's transaction and remembers nothing."""
 
-    def __init__(self, *, region: str, defaults: Mapping[str, int] = DEFAULT_QUOTAS) -> None:
+    def __init__(self, *, region: str, defaults: Mapping[str, int] = DEFAULT_QUOTAS, keeps_orgs_apart: bool = True) -> None:
+        """`keeps_orgs_apart`: whether a stage runs here as a user of its own, who can read no other org's files."""
         self._region = region
         self._defaults = defaults
+        self._keeps_orgs_apart = keeps_orgs_apart
 
     async def check_org_active(self, session: AsyncSession, org: OrgId) -> None:
         """Raises ForbiddenError or NotFoundError: the org may do nothing, or is not the transaction's."""
@@ -47,6 +49,7 @@ class Guard:
 
         Raises:
             StoppedError: names the widest engaged switch and why; a switch that cannot be read counts as engaged.
+                An org that is not active acts no more than one that is stopped.
         """
         workflow = await workflows.find(session, scope.workflow)
         held = await switches.hold(session, _asked(scope, workflow), workflow.id if workflow else None)
@@ -55,6 +58,16 @@ class Guard:
             if not any(switch.level is level for switch in found):
                 raise StoppedError(f"the kill switch of the level {level} cannot be read in {org.shown}, so nothing acts")
         _refuse_engaged(found)
+        if not (await identity.get_org(session, org)).is_active:
+            raise StoppedError(f"the org {org.shown} is not active")
+
+    async def check_may_run_code(self, session: AsyncSession, org: OrgId) -> None:
+        """Raises ForbiddenError: the code of this org would run as the user whose files hold the stack's secrets."""
+        if not self._keeps_orgs_apart and not await identity.is_first(session, org):
+            raise ForbiddenError(
+                "this worker was not started by root, so stages run as its own user: "
+                "it runs the pipelines of the installation's first org alone"
+            )
 
     async def spend_quota(self, session: AsyncSession, org: OrgId, name: str, amount: int) -> None:
         """Count `amount` against the minute of the database's clock, if the transaction commits.

@@ -5,20 +5,22 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM, Actor
+from domain.approval import GrantStatus
 from domain.audit import AuditItem
-from domain.base import ExecutionId, IncidentId, ResumptionId
+from domain.base import ExecutionId, IncidentId, PlanId, ResumptionId
 from domain.errors import ConflictError
 from domain.execution import Execution
 from domain.identity import Caller
 from domain.incident import ENDED, RESTED_AT, RESTING, Incident, Severity, Status
 from domain.pipeline import first_changed
+from domain.plan import PlanStatus
 from domain.refs import IncidentRef, incident_workflow_id
 from domain.resumption import Resumption
 from domain.signal import signature
 from domain.versions import ConfigVersion
 from services.guard import Guard
 from services.ledger import Ledger
-from storage import audit, executions, outbox, pipelines, plans, remediations
+from storage import approvals, audit, executions, outbox, pipelines, plans, remediations
 from storage import identity as identities
 from storage import incidents as store
 from storage.engine import Database, new_id, repeatable
@@ -67,7 +69,10 @@ class Incidents:
 
     @repeatable
     async def close(self, ref: IncidentRef, status: Status) -> Incident:
-        """End the story as `status`: verified resumes the other runs, a rest leaves them waiting for a person."""
+        """End the story as `status`: verified resumes the other runs, a rest leaves them waiting for a person.
+
+        A rest for which no run waits any more is an end; where none ever waited, a person opened it and closes it.
+        """
         async with self._database.transaction(ref.org) as session:
             incident = await store.get_for_update(session, ref.id)
             if incident.status in ENDED:
@@ -76,7 +81,7 @@ class Incidents:
             if status is Status.VERIFIED:
                 for run in waiting:
                     await self._resume(session, incident, run)
-            ended = status in ENDED or (status in RESTING and not waiting)
+            ended = status in ENDED or (status in RESTING and not waiting and await _had_runs(session, ref.id))
             meta = incident.meta | {RESTED_AT: incident.event_count}
             closed = await store.move(session, incident, status, ended=ended, meta=meta)
             for run in waiting:
@@ -92,11 +97,14 @@ class Incidents:
             ConflictError: it has ended, or is being worked on.
         """
         async with self._database.transaction(caller.org) as session:
+            made = await plans.lock_open(session, incident_id)
             incident = await store.get_for_update(session, incident_id)
             if incident.ended_at is not None:
                 raise ConflictError(f"the incident has ended as {incident.status}")
             if incident.status is Status.EXECUTING:
                 raise ConflictError("a fix is being executed; engage the kill switch to stop it")
+            for plan in made:
+                await self._void_grant(session, incident, plan)
             resolved = await store.move(session, incident, Status.RESOLVED, ended=True)
             for run in await executions.waiting_on(session, incident_id):
                 await outbox.add(session, caller.org, Letter.START_RUN, _letter(run))
@@ -105,6 +113,14 @@ class Incidents:
                 await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": carrier})
             await self._enter(session, incident, "incident.resolved", Actor.calling(caller), {})
             return resolved
+
+    async def _void_grant(self, session: AsyncSession, incident: Incident, plan: PlanId) -> None:
+        """What was granted and not begun is not wanted any more."""
+        grant = await approvals.grant_of(session, plan)
+        if grant is None or not await approvals.end_grant(session, grant.id, GrantStatus.VOID):
+            return
+        await plans.set_status(session, plan, PlanStatus.BLOCKED)
+        await self._enter(session, incident, "grant.void", SYSTEM, {"grant": grant.id.shown, "plan": plan.shown})
 
     async def get(self, caller: Caller, incident: IncidentId) -> Incident:
         async with self._database.transaction(caller.org) as session:
@@ -159,6 +175,10 @@ class Incidents:
             after=after,
             incident=incident.id,
         )
+
+
+async def _had_runs(session: AsyncSession, incident: IncidentId) -> bool:
+    return await executions.has_waited(session, incident) or await remediations.was_resumed(session, incident)
 
 
 def _start(old: ConfigVersion, new: ConfigVersion, failed: str) -> str:

@@ -1,4 +1,4 @@
-"""Take in what was observed: guard, deduplicate, append, open or join an incident, all in one transaction."""
+"""Take in what was observed: guard, deduplicate, redact, append, open or join an incident, all in one transaction."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,13 @@ from domain.signal import Signal, SignalKind, signature
 from domain.trace import current_trace
 from services.guard import Guard
 from services.ledger import Ledger
+from services.ports import Redactor
 from storage import identity as identities
 from storage import incidents, outbox, signals
 from storage.engine import Database, new_id
 from storage.outbox import Letter
+
+_SHORT, _LONG = 255, 65_536  # what a signal's labels and text may be at most
 
 
 class Received(Value):
@@ -30,10 +33,11 @@ class Received(Value):
 
 
 class Intake:
-    def __init__(self, database: Database, ledger: Ledger, guard: Guard) -> None:
+    def __init__(self, database: Database, ledger: Ledger, guard: Guard, redactor: Redactor) -> None:
         self._database = database
         self._ledger = ledger
         self._guard = guard
+        self._redactor = redactor
 
     async def receive(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received, ...]:
         """Store a batch: every item is durable when this returns.
@@ -130,7 +134,7 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        await signals.add(session, execution.org, signal)
+        await signals.add(session, execution.org, self._redacted(signal))
 
     async def _store(self, session: AsyncSession, org: OrgId, signal: Signal) -> Received:
         fresh = SignalId.of(await new_id(session))
@@ -138,8 +142,14 @@ class Intake:
             holder = await signals.claim_key(session, org, signal.idempotency_key, fresh)
             if holder != fresh:
                 return Received(event_id=holder, status="duplicate")
-        await signals.add(session, org, signal.model_copy(update={"id": fresh}))
+        await signals.add(session, org, self._redacted(signal).model_copy(update={"id": fresh}))
         return Received(event_id=fresh, status="stored")
+
+    def _redacted(self, signal: Signal) -> Signal:
+        """As it is stored: a hidden word may be longer than what it hides, so each text is cut to its length again."""
+        labels = {name: str(value)[:_SHORT] for name, value in self._redactor.content(signal.labels).items()}
+        text = signal.text and self._redactor.text(signal.text)[:_LONG]
+        return signal.model_copy(update={"text": text, "labels": labels, "payload": self._redactor.content(signal.payload)})
 
     async def _enter(self, session: AsyncSession, caller: Caller, received: Sequence[Received]) -> None:
         stored = [each.event_id.shown for each in received if each.status == "stored"]

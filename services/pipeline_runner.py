@@ -8,14 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.base import ExecutionId, OrgId, PipelineId, ResumptionId
 from domain.errors import InvalidError, NotFoundError, StalePlanError
 from domain.execution import RunStatus
+from domain.identity import SwitchScope
 from domain.outcome import StepResult
 from domain.plan import Command, FixPlan, Step, Target
 from domain.preflight import DryRun, Fidelity
 from domain.resumption import Resumption
 from domain.stage import ProbeAnswer
+from services.guard import Guard
 from services.rehearsal import Rehearsal
 from services.targets import read
-from storage import executions, outbox, pipelines, remediations
+from storage import executions, incidents, outbox, pipelines, remediations
 from storage.engine import Database, new_id, repeatable
 from storage.outbox import Letter
 
@@ -26,8 +28,9 @@ class PipelineRunner:
     name = "pipeline"
     version = VERSION
 
-    def __init__(self, database: Database, rehearsal: Rehearsal, *, lease: timedelta) -> None:
+    def __init__(self, database: Database, guard: Guard, rehearsal: Rehearsal, *, lease: timedelta) -> None:
         self._database = database
+        self._guard = guard
         self._rehearsal = rehearsal
         self._lease = lease
 
@@ -54,6 +57,8 @@ class PipelineRunner:
             found = await read(session, target)
             if found.version != target.version:
                 raise StalePlanError(f"{target.name} is at {found.version}, the plan expects {target.version}")
+            incident = await incidents.get(session, plan.incident)
+            await self._guard.check_may_act(session, plan.org, SwitchScope(workflow=incident.service, action=plan.action))
             output = await self._apply(session, plan, command, key)
             await remediations.mark_applied(session, key, output)
             return StepResult(exit_code=0, output=output, version=(await read(session, target)).version)

@@ -13,7 +13,7 @@ from domain.errors import ConflictError, InvalidError, StalePlanError
 from domain.evidence import Cause, Hypothesis
 from domain.execution import Execution
 from domain.identity import Caller
-from domain.incident import Incident, Status
+from domain.incident import ENDED, Incident, Status
 from domain.plan import CLOSED, Excluded, FixPlan, Mode, PlanState, PlanStatus, Step, check_readable
 from domain.preflight import Preflight
 from domain.refs import IncidentRef, PlanRef
@@ -60,7 +60,11 @@ class Planning:
         """The plan for the incident's likeliest cause, or None when a person has to look."""
         revision = await self._policy.revision()
         async with self._database.transaction(ref.org) as session:
+            if supersedes is not None:
+                await plans.get_for_update(session, supersedes)
             incident = await incidents.get_for_update(session, ref.id)
+            if incident.status in ENDED:
+                return None
             if (made := await _already_made(session, incident, carrier, supersedes)) is not None:
                 return made
             if supersedes is not None:
@@ -102,6 +106,8 @@ class Planning:
             stale = await plans.get_for_update(session, ref.id)
             old = stale.plan
             incident = await incidents.get_for_update(session, old.incident)
+            if incident.ended_at is not None:
+                return None
             if (made := await _already_made(session, incident, stale.carrier, ref.id)) is not None:
                 return made
             await plans.set_status(session, ref.id, PlanStatus.SUPERSEDED)
@@ -286,9 +292,7 @@ class Planning:
         await self._decisions.record(session, incident.org, record)
 
 
-async def _already_made(
-    session: AsyncSession, incident: Incident, carrier: str, supersedes: PlanId | None
-) -> PlanState | None:
+async def _already_made(session: AsyncSession, incident: Incident, carrier: str, supersedes: PlanId | None) -> PlanState | None:
     """The plan that this very wish has made, when its answer was lost on the way."""
     latest = await plans.of_incident(session, incident.id, limit=1)
     if not latest or latest[0].status is not PlanStatus.DRAFT or latest[0].carrier != carrier:

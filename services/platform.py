@@ -71,7 +71,8 @@ class Platform:
                 action = "org.activated" if is_active else "org.deactivated"
                 await self._enter(session, action, "org", org.id.shown, {"reason": reason})
                 if not is_active:
-                    await outbox.add_stop(session, org.id, SwitchLevel.ORG, "*")
+                    told = {"level": SwitchLevel.ORG, "subject": "*"}
+                    await outbox.add_from_platform(session, org.id, Letter.STOPPED, told)
             return org.model_copy(update={"is_active": is_active})
 
     async def engage(self, level: SwitchLevel, subject: str, reason: str) -> KillSwitch:

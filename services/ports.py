@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import JsonValue
+
 from domain.approval import Settled
 from domain.base import Digest, OrgId
 from domain.outcome import RemediationOutcome, StepResult
@@ -24,6 +26,13 @@ from domain.policy import (
 from domain.preflight import DryRun
 from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
+
+
+class Redactor(Protocol):
+    """Takes out what nobody should find in a store: credentials so far."""
+
+    def text(self, text: str) -> str: ...
+    def content(self, content: Mapping[str, JsonValue]) -> dict[str, JsonValue]: ...
 
 
 class Kms(Protocol):
@@ -132,6 +141,7 @@ class Runner(Protocol):
 
         Raises:
             StalePlanError: the target is not as the plan expects.
+            StoppedError: a switch that covers the plan has been engaged.
             LeaseLostError: a newer fence has been given out.
         """
 

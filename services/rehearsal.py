@@ -10,6 +10,7 @@ from domain.pipeline import StageSpec
 from domain.preflight import DryRun, Fidelity
 from domain.stage import Effect, Outcome, Probed, StageCommand, StageResult, SupervisorHandle
 from domain.versions import ConfigVersion
+from services.guard import Guard
 from services.ports import StageProcess
 from services.secrets import Secrets
 from services.stages import command_of, outputs_of
@@ -21,8 +22,9 @@ _SHOWN = 2_000
 
 
 class Rehearsal:
-    def __init__(self, database: Database, secrets: Secrets, process: StageProcess) -> None:
+    def __init__(self, database: Database, guard: Guard, secrets: Secrets, process: StageProcess) -> None:
         self._database = database
+        self._guard = guard
         self._secrets = secrets
         self._process = process
 
@@ -37,11 +39,16 @@ class Rehearsal:
         step: int,
         heartbeat: Callable[[], None],
     ) -> DryRun:
-        """Run the stages from `from_stage` to `until_stage` under `version`; `none` where one allows no dry-run."""
+        """Run the stages from `from_stage` to `until_stage` under `version`; `none` where one allows no dry-run.
+
+        Raises:
+            ForbiddenError: code of this org may not run on this worker.
+        """
         async with self._database.transaction(org) as session:
+            await self._guard.check_may_run_code(session, org)
             execution = await store.get(session, execution_id)
             target = await pipelines.version(session, execution.pipeline, version)
-            outputs = outputs_of(await store.attempts(session, execution_id))
+            outputs = outputs_of(await store.attempts_without_output(session, execution_id))
         stages = _between(target, from_stage, until_stage, outputs)
         if silent := next((stage.name for stage in stages if not stage.dry_run), None):
             return DryRun(step=step, fidelity=Fidelity.NONE, passed=True, output=f"stage {silent} allows no dry-run")

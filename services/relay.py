@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 
 from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId
 from domain.errors import HealError, UnavailableError
@@ -13,9 +15,12 @@ from domain.trace import arrived, current_trace
 from services.ports import Engine, Metrics
 from storage import incidents, plans
 from storage.engine import Database
-from storage.outbox import Letter, Outbox, Post
+from storage.leader import Lead
+from storage.outbox import CHANNEL, Letter, Outbox, Post
 
-_BATCH = 100
+if TYPE_CHECKING:
+    from uuid import UUID
+
 _POLL = timedelta(seconds=1)
 _MEASURE = timedelta(seconds=5)
 _LONGEST = timedelta(minutes=5)
@@ -25,6 +30,25 @@ _WORKFLOWS = 10_000
 log = logging.getLogger("suture.relay")
 
 
+class Lane:
+    """Letters that may wait for each other, and for no other lane's: so many at a time."""
+
+    def __init__(self, *kinds: Letter, hands: int) -> None:
+        self.kinds = frozenset(kinds)
+        self.hands = hands
+        self.held: dict[UUID, asyncio.Task[None]] = {}
+
+    @property
+    def free(self) -> int:
+        return self.hands - len(self.held)
+
+
+def _lanes() -> tuple[Lane, ...]:
+    stops, slow = Lane(Letter.STOPPED, hands=4), Lane(Letter.DECIDE, hands=8)
+    quick = Lane(*(set(Letter) - stops.kinds - slow.kinds), hands=16)
+    return stops, quick, slow
+
+
 class Relay:
     def __init__(self, outbox: Outbox, database: Database, engine: Engine, *, metrics: Metrics | None = None) -> None:
         self._outbox = outbox
@@ -32,39 +56,62 @@ class Relay:
         self._engine = engine
         self._metrics = metrics
         self._measure_at = 0.0
-        self._written = asyncio.Event()
+        self._lanes = _lanes()
+        self._stirred = asyncio.Event()
 
     async def run(self) -> None:
-        """Deliver until cancelled; a process that does not lead waits for its turn."""
+        """Deliver until cancelled; a process that does not lead waits for its turn, and a lost database ends nothing."""
         while True:
             try:
-                async with self._outbox.lead() as leads:
-                    if leads:
-                        await self._deliver_all()
+                async with self._outbox.lead() as lead:
+                    if lead is not None:
+                        await self._deliver_all(lead)
             except HealError as error:
                 log.warning("relay interrupted", extra={"code": error.code})
             await asyncio.sleep(_POLL.total_seconds())
 
-    async def deliver_due(self) -> int:
-        """Deliver what is due now and say how much that was."""
-        posts = await self._outbox.due(limit=_BATCH)
-        async with asyncio.TaskGroup() as group:
-            for post in posts:
-                group.create_task(self._deliver(post))
-        return len(posts)
-
-    async def _deliver_all(self) -> None:
-        async with self._outbox.listening(self._written.set):
+    async def _deliver_all(self, lead: Lead) -> None:
+        await lead.hear(CHANNEL, self._stirred.set)
+        try:
             while True:
-                self._written.clear()
-                if await self.deliver_due() == _BATCH:
-                    continue
+                lead.check()
+                self._stirred.clear()
+                for lane in self._lanes:
+                    await self._take_up(lane)
                 await self._measure()
-                try:
-                    async with asyncio.timeout(_POLL.total_seconds()):
-                        await self._written.wait()
-                except TimeoutError:
-                    continue
+                await self._wait()
+        finally:
+            await self._drop()
+
+    async def _take_up(self, lane: Lane) -> None:
+        """Begin to deliver what is due, as far as hands are free."""
+        if not lane.free:
+            return
+        for post in await self._outbox.due(lane.kinds, besides=lane.held, limit=lane.free):
+            task = asyncio.create_task(self._deliver(post))
+            lane.held[post.id] = task
+            task.add_done_callback(partial(self._ended, lane, post))
+
+    def _ended(self, lane: Lane, post: Post, task: asyncio.Task[None]) -> None:
+        if not lane.free:
+            self._stirred.set()  # more of them may be due than there were hands
+        lane.held.pop(post.id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("letter is broken", extra={"kind": post.kind, "letter": str(post.id)}, exc_info=error)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_POLL.total_seconds()):
+                await self._stirred.wait()
+        except TimeoutError:
+            return
+
+    async def _drop(self) -> None:
+        """What is not delivered by now stays in the outbox, for whoever leads next."""
+        held = [task for lane in self._lanes for task in lane.held.values()]
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
     async def _measure(self) -> None:
         if self._metrics is not None and time.monotonic() >= self._measure_at:
@@ -74,12 +121,21 @@ class Relay:
     async def _deliver(self, post: Post) -> None:
         current_trace.set(arrived({key: str(value) for key, value in post.payload.items()}, org=post.org))
         try:
+            await self._tell(post)
+        except UnavailableError as error:
+            log.warning("letter not accounted for; it is delivered again", extra={"kind": post.kind, "code": error.code})
+
+    async def _tell(self, post: Post) -> None:
+        try:
             await self._hand_over(post)
         except UnavailableError as error:
             await self._outbox.postpone(post, by=_pause(post.attempts), reason=str(error))
         except HealError as error:
             log.info("letter refused", extra={"kind": post.kind, "code": error.code})
             await self._outbox.delivered(post)
+        except Exception as error:
+            await self._outbox.postpone(post, by=_pause(post.attempts), reason=type(error).__name__)
+            raise
         else:
             await self._outbox.delivered(post)
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
-from domain.approval import ApprovalStatus, Choice, Grant, GrantStatus, check_may_decide
-from domain.base import CommandId
+from domain.approval import Grant, GrantStatus
+from domain.base import CommandId, ExecutionId
 from domain.canonical import digest
 from domain.decision import DecisionRecord, DecisionType
-from domain.errors import ForbiddenError, GrantUsedError, LeaseLostError, NotFoundError, StalePlanError, StoppedError
-from domain.identity import SwitchScope
+from domain.errors import ForbiddenError, GrantUsedError, LeaseLostError, StalePlanError, StoppedError
+from domain.execution import RunStatus
+from domain.identity import SwitchLevel
 from domain.incident import Status
 from domain.outcome import (
     Begun,
@@ -24,22 +25,25 @@ from domain.outcome import (
     Verdict,
     VerdictOutcome,
 )
-from domain.plan import Command, Direction, EffectClass, FixPlan, PlanState, PlanStatus, Step, Target
+from domain.plan import CLOSED, Command, Direction, EffectClass, FixPlan, Mode, PlanState, PlanStatus, Step, Target
 from domain.refs import PlanRef
 from domain.resumption import ResumptionOutcome
 from domain.stage import ProbeAnswer
-from services.approvals import excluded
 from services.decisions import Decisions
 from services.guard import Guard
 from services.ledger import Ledger
 from services.ports import Policy, Runner, Signer
-from storage import approvals, incidents, plans, remediations, tokens
-from storage import identity as identities
+from services.recheck import Recheck, Versions
+from services.rights import check_ordered
+from storage import approvals, executions, incidents, outbox, plans, remediations, switches, workflows
 from storage.engine import Database, new_id, now, repeatable
+from storage.outbox import Letter
 
 _SHOWN = 4_000
 JUDGE = "judge/1"
-_HOLD = timedelta(hours=2)  # a remediation is durable and gives its targets back itself; this outlives any verify wait
+_VERIFY_WITHIN = timedelta(minutes=30)  # where no run says until when it may wait
+_SOONEST = timedelta(minutes=1)
+_MARGIN = timedelta(hours=1)  # a remediation is durable and gives its targets back itself; this outlives its verify wait
 
 
 class Remediation:
@@ -57,7 +61,7 @@ class Remediation:
     ) -> None:
         self._database = database
         self._ledger = ledger
-        self._guard = guard
+        self._recheck = Recheck(guard, runners)
         self._decisions = decisions
         self._policy = policy
         self._runners = runners
@@ -70,35 +74,56 @@ class Remediation:
 
         Raises:
             GrantUsedError: another remediation has used it, or it is over.
+            ForbiddenError: the plan waits for an operator's word, and nobody who may has given it.
             UnavailableError: policy cannot be asked, so nothing is decided.
         """
         revision = await self._policy.revision()
+        found = await self._recheck.versions(await self._plan(ref))
         try:
-            return await self._use_grant(ref, revision)
-        except GrantUsedError as refusal:
+            return await self._use_grant(ref, revision, found)
+        except (GrantUsedError, ForbiddenError) as refusal:
             async with self._database.transaction(ref.org) as session:
                 plan = (await plans.get(session, ref.id)).plan
                 await self._enter(session, plan, "remediation.refused", {"code": refusal.code, "reason": str(refusal)})
             raise
 
-    async def _use_grant(self, ref: PlanRef, revision: str) -> Begun:
+    @repeatable
+    async def _use_grant(self, ref: PlanRef, revision: str, found: Versions) -> Begun:
         async with self._database.transaction(ref.org) as session:
             state = await plans.get_for_update(session, ref.id)
             grant = await approvals.grant_of(session, ref.id)
             if grant is None:
                 raise GrantUsedError("the plan has no grant")
             if grant.status is GrantStatus.CONSUMED:
-                return self._begun_before(ref, state, grant)
-            if (reason := await self._stop_reason(session, state.plan)) is not None:
-                return Begun(outcome=RemediationOutcome.STOPPED, reason=reason)
-            if (reason := await self._stale_reason(session, state.plan, grant, revision)) is not None:
-                return await self._void(session, state.plan, grant, reason)
-            if grant.digest != state.digest or not await approvals.consume_grant(session, grant.id, by=ref.workflow_id):
-                return await self._unusable(session, state.plan, grant)
+                return await self._begun_before(session, ref, state, grant)
+            if (refused := await self._refused(session, state, grant, revision, found)) is not None:
+                return refused
+            if state.plan.mode is Mode.SUGGEST:
+                await check_ordered(session, ref.id)
+            is_as_granted = state.status is PlanStatus.GRANTED and grant.digest == state.digest
+            if not is_as_granted or not await approvals.consume_grant(session, grant.id, by=ref.workflow_id):
+                raise GrantUsedError(f"the plan is {state.status}, its grant {grant.status}: there is nothing to execute")
             await plans.set_status(session, ref.id, PlanStatus.EXECUTING)
             await incidents.progress(session, state.plan.incident, Status.EXECUTING)
             await self._enter(session, state.plan, "remediation.started", {"grant": grant.id.shown, "digest": state.digest})
-            return self._begun(state.plan)
+            return await self._begun(session, state.plan)
+
+    async def _refused(
+        self, session: AsyncSession, state: PlanState, grant: Grant, revision: str, found: Versions
+    ) -> Begun | None:
+        """Why an unused grant cannot be used any more, after it has been ended for that reason."""
+        if (over := _over(state, grant)) is not None:
+            return over
+        reason = await self._recheck.stop_reason(session, state.plan) or await self._recheck.moot_reason(session, state)
+        if reason is not None:
+            return await self._void(session, state.plan, grant, RemediationOutcome.STOPPED, reason)
+        if (reason := await self._recheck.stale_reason(session, state.plan, grant, revision, found)) is not None:
+            return await self._void(session, state.plan, grant, RemediationOutcome.STALE, reason)
+        if grant.execute_by > await now(session):
+            return None
+        await approvals.end_grant(session, grant.id, GrantStatus.EXPIRED)
+        await self._enter(session, state.plan, "grant.expired", {"grant": grant.id.shown})
+        return Begun(outcome=RemediationOutcome.EXPIRED, reason="nobody executed the plan in time")
 
     @repeatable
     async def prepare(self, ref: PlanRef) -> None:
@@ -114,8 +139,9 @@ class Remediation:
             for t in plan.targets
         ]
         async with self._database.transaction(ref.org) as session:
+            hold = await _verify_within(session, plan) + _MARGIN
             for target, snapshot in zip(plan.targets, snapshots, strict=True):
-                await remediations.take_lease(session, ref.org, target.key, holder=ref.workflow_id, for_=_HOLD)
+                await remediations.take_lease(session, ref.org, target.key, holder=ref.workflow_id, for_=hold)
                 await remediations.add_snapshot(session, ref.org, snapshot)
             await self._enter(session, plan, "remediation.prepared", {"targets": [target.key for target in plan.targets]})
 
@@ -137,13 +163,15 @@ class Remediation:
         """Whether a switch that covers the plan is engaged."""
         async with self._database.transaction(ref.org) as session:
             state = await plans.get(session, ref.id)
-            return await self._stop_reason(session, state.plan) is not None
+            return await self._recheck.stop_reason(session, state.plan) is not None
 
     @repeatable
     async def verify(self, ref: PlanRef, *, is_last_look: bool) -> Verdict | None:
-        """The verdict, or None while the evidence is not in and there is still time."""
+        """The verdict, or None while the evidence is not in and there is still time; what was judged stays judged."""
         async with self._database.transaction(ref.org) as session:
-            state = await plans.get(session, ref.id)
+            state = await plans.get_for_update(session, ref.id)
+            if (stored := await remediations.verdict(session, ref.id)) is not None:
+                return stored
             resumption = await remediations.resumption_of(session, state.plan.key(state.plan.steps[-1], Direction.DO))
             verdict = judge(ref, resumption.outcome if resumption else None)
             if verdict.outcome is VerdictOutcome.INCONCLUSIVE and not is_last_look:
@@ -164,19 +192,50 @@ class Remediation:
 
     @repeatable
     async def finish(self, ref: PlanRef, outcome: RemediationOutcome) -> None:
-        """Give the targets back and say how it ended."""
+        """Give the targets back and say how it ended; whatever is not verified leaves nothing behind that could still act."""
         async with self._database.transaction(ref.org) as session:
             state = await plans.get_for_update(session, ref.id)
+            grant = await approvals.grant_of(session, ref.id)
             for target in state.plan.targets:
                 await remediations.release_lease(session, target.key, holder=ref.workflow_id)
-            await plans.set_status(session, ref.id, outcome.plan_status)
+            if outcome is not RemediationOutcome.VERIFIED:
+                await self._wind_up(session, state.plan, grant)
+            if state.status not in CLOSED or (grant is not None and grant.consumed_by == ref.workflow_id):
+                await plans.set_status(session, ref.id, outcome.plan_status)
+            if outcome is RemediationOutcome.UNDO_FAILED and state.status is PlanStatus.EXECUTING:
+                await self._throw_switch(session, state.plan)
             await self._enter(session, state.plan, f"remediation.{outcome}", {"outcome": outcome})
+
+    async def _wind_up(self, session: AsyncSession, plan: FixPlan, grant: Grant | None) -> None:
+        """End an unused grant, and the right to go on of a run that has not begun to."""
+        if grant is not None and await approvals.end_grant(session, grant.id, GrantStatus.VOID):
+            await self._enter(session, plan, "grant.void", {"grant": grant.id.shown})
+        resumption = await remediations.resumption_of(session, plan.key(plan.steps[-1], Direction.DO))
+        if resumption is None or resumption.outcome is not None:
+            return
+        if (await executions.get_for_update(session, resumption.execution)).status is RunStatus.WAITING:
+            await remediations.finish_resumption(session, resumption.id, ResumptionOutcome.FAILED)
+
+    async def _throw_switch(self, session: AsyncSession, plan: FixPlan) -> None:
+        """Nobody knows how the targets are: nothing acts on what the incident is about until a person has looked."""
+        service = (await incidents.get(session, plan.incident)).service
+        found = await workflows.find(session, service)
+        subject, workflow = (found.name, found.id) if found else (service, None)
+        level, reason = SwitchLevel.WORKFLOW, f"the undo of plan {plan.id.shown} has failed"
+        await switches.put(session, plan.org, level, subject, is_active=True, reason=reason, workflow=workflow, by=None)
+        await outbox.add(session, plan.org, Letter.STOPPED, {"level": level, "subject": subject})
+        await self._enter(session, plan, "undo.failed", {"kill_switch": f"{level}/{subject}", "reason": reason})
 
     async def _once(self, plan: FixPlan, step: Step, told: Command, direction: Direction) -> StepOutcome:
         key = plan.key(step, direction)
-        intent = await self._intend(plan, step, told, direction)
-        if intent is None:
-            return StepOutcome.DONE
+        try:
+            intent = await self._intend(plan, step, told, direction)
+        except LeaseLostError:
+            if await self._stands(plan, key):
+                return StepOutcome.UNKNOWN
+            raise
+        if isinstance(intent, Receipt):
+            return _outcome(intent.exit_code)
         command, fence, is_repeated = intent
         runner = self._runners[plan.runner]
         target = await self._expected(plan, step, direction)
@@ -184,28 +243,42 @@ class Remediation:
             answer, found = await runner.probe(plan, target, told, key=key)
             if answer is ProbeAnswer.DONE and found is not None:
                 await self._receive(plan, step, told, direction, command, found, adopted=True)
-                return StepOutcome.DONE
+                return _outcome(found.exit_code)
             if answer is ProbeAnswer.UNKNOWN or step.effect is EffectClass.ONCE:
                 return StepOutcome.UNKNOWN
+            await self._check_may_act(plan)
         result = await runner.run(plan, target, told, key=key, holder=_holder(plan), fence=fence)
         await self._receive(plan, step, told, direction, command, result, adopted=False)
-        return StepOutcome.DONE if result.exit_code == 0 else StepOutcome.FAILED
+        return _outcome(result.exit_code)
+
+    async def _stands(self, plan: FixPlan, key: str) -> bool:
+        """Whether a try has been made already."""
+        async with self._database.transaction(plan.org) as session:
+            return await remediations.command(session, key) is not None
+
+    async def _check_may_act(self, plan: FixPlan) -> None:
+        async with self._database.transaction(plan.org) as session:
+            await self._recheck.check_may_act(session, plan)
 
     @repeatable
     async def _intend(
         self, plan: FixPlan, step: Step, told: Command, direction: Direction
-    ) -> tuple[CommandId, int, bool] | None:
-        """The stored intent, the fence it runs under, and whether it stood before; None when the receipt is there."""
+    ) -> tuple[CommandId, int, bool] | Receipt:
+        """The stored intent, the fence it runs under, and whether it stood before; or the receipt that is there.
+
+        An intent that stands is asked about first: a switch stops the next effect, not the record of one that happened.
+        """
         async with self._database.transaction(plan.org) as session:
             key = plan.key(step, direction)
-            if await remediations.receipt(session, key) is not None:
-                return None
+            if (receipt := await remediations.receipt(session, key)) is not None:
+                return receipt
             grant = await approvals.grant_of(session, plan.id)
             if grant is None or grant.consumed_by != _holder(plan):
                 raise GrantUsedError("this remediation holds no grant for the plan")
-            incident = await incidents.get(session, plan.incident)
-            await self._guard.check_may_act(session, plan.org, SwitchScope(workflow=incident.service, action=plan.action))
-            fence = await remediations.take_lease(session, plan.org, step.target.key, holder=_holder(plan), for_=_HOLD)
+            if await remediations.command(session, key) is None:
+                await self._recheck.check_may_act(session, plan)
+            hold = await _verify_within(session, plan) + _MARGIN
+            fence = await remediations.take_lease(session, plan.org, step.target.key, holder=_holder(plan), for_=hold)
             fresh = CommandId.of(await new_id(session))
             command = await remediations.add_command(
                 session,
@@ -263,81 +336,19 @@ class Remediation:
                 after = {"key": receipt.key, "exit_code": receipt.exit_code, "receipt": sealed, "adopted": adopted}
                 await self._enter(session, plan, f"step.{direction}_done", after)
 
-    async def _stop_reason(self, session: AsyncSession, plan: FixPlan) -> str | None:
-        incident = await incidents.get(session, plan.incident)
-        try:
-            await self._guard.check_may_act(session, plan.org, SwitchScope(workflow=incident.service, action=plan.action))
-        except StoppedError as error:
-            return str(error)
-        return None
-
-    async def _stale_reason(self, session: AsyncSession, plan: FixPlan, grant: Grant, revision: str) -> str | None:
-        if plan.digest != grant.digest:
-            return "the plan is no longer the one that was approved"
-        if revision != plan.policy_revision:
-            return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
-        runner = self._runners.get(plan.runner)
-        if runner is None or runner.version != plan.runner_version:
-            return "the plan's runner has changed"
-        for target in plan.targets:
-            try:
-                found = await runner.target(plan.org, target)
-            except NotFoundError:
-                return f"{target.name} is gone"
-            if found.version != target.version:
-                return f"{target.name} is at {found.version}, the plan was made for {target.version}"
-        return await self._authority_lost(session, plan, grant)
-
-    async def _authority_lost(self, session: AsyncSession, plan: FixPlan, grant: Grant) -> str | None:
-        """Why the people who agreed no longer may."""
-        if grant.approval is None:
-            return await self._automatic_held(session, plan)
-        approval = await approvals.get(session, grant.approval)
-        if approval.status is not ApprovalStatus.APPROVED:
-            return f"the approval is {approval.status}"
-        approval = approval.model_copy(update={"excluded": await excluded(session, plan)})
-        for decision in approval.decisions:
-            if decision.choice is not Choice.APPROVE:
-                continue
-            request = await approvals.get_request(session, decision.request)
-            by = await identities.get_principal(session, decision.principal)
-            token = await tokens.get_for_update(session, request.token)
-            if token.revoked_at is not None:
-                return "the token behind an approval has been revoked"
-            try:
-                check_may_decide(approval, by, token.issuer)
-            except ForbiddenError as error:
-                return f"an approver may no longer approve: {error}"
-        return None
-
-    async def _automatic_held(self, session: AsyncSession, plan: FixPlan) -> str | None:
-        org = await identities.get_org(session, plan.org)
-        return None if org.automatic_released else "the automatic mode is held"
-
-    async def _unusable(self, session: AsyncSession, plan: FixPlan, grant: Grant) -> Begun:
-        """What a grant that cannot be used any more means for its plan.
-
-        Raises:
-            GrantUsedError: another remediation has used it, or it is for another digest.
-        """
-        if grant.status is GrantStatus.REVOKED:
-            return Begun(outcome=RemediationOutcome.REVOKED, reason="the grant was revoked")
-        if await approvals.end_grant(session, grant.id, GrantStatus.EXPIRED) or grant.status is GrantStatus.EXPIRED:
-            await self._enter(session, plan, "grant.expired", {"grant": grant.id.shown})
-            return Begun(outcome=RemediationOutcome.EXPIRED, reason="nobody executed the plan in time")
-        raise GrantUsedError(f"the grant is {grant.status}; a retry needs a new approval")
-
-    async def _void(self, session: AsyncSession, plan: FixPlan, grant: Grant, reason: str) -> Begun:
+    async def _void(
+        self, session: AsyncSession, plan: FixPlan, grant: Grant, outcome: RemediationOutcome, reason: str
+    ) -> Begun:
         await approvals.end_grant(session, grant.id, GrantStatus.VOID)
-        await plans.set_status(session, plan.id, PlanStatus.SUPERSEDED)
-        await self._enter(session, plan, "plan.stale", {"reason": reason})
-        return Begun(outcome=RemediationOutcome.STALE, reason=reason)
+        await plans.set_status(session, plan.id, outcome.plan_status)
+        await self._enter(session, plan, f"plan.{outcome}", {"reason": reason})
+        return Begun(outcome=outcome, reason=reason)
 
     async def _plan(self, ref: PlanRef) -> FixPlan:
         async with self._database.transaction(ref.org) as session:
             return (await plans.get(session, ref.id)).plan
 
-    def _begun_before(self, ref: PlanRef, state: PlanState, grant: Grant) -> Begun:
+    async def _begun_before(self, session: AsyncSession, ref: PlanRef, state: PlanState, grant: Grant) -> Begun:
         """The answer that got lost on its way; whatever else asks with a used grant is a replay.
 
         Raises:
@@ -345,14 +356,14 @@ class Remediation:
         """
         if grant.consumed_by != ref.workflow_id or state.status is not PlanStatus.EXECUTING:
             raise GrantUsedError(f"the grant is {grant.status}; a retry needs a new approval")
-        return self._begun(state.plan)
+        return await self._begun(session, state.plan)
 
-    def _begun(self, plan: FixPlan) -> Begun:
+    async def _begun(self, session: AsyncSession, plan: FixPlan) -> Begun:
         return Begun(
             steps=tuple(step.index for step in plan.steps),
-            undoable=tuple(step.index for step in reversed(plan.steps) if step.undo is not None),
             environment=plan.environment,
             lease=self._lease,
+            verify_within=await _verify_within(session, plan),
         )
 
     async def _enter(self, session: AsyncSession, plan: FixPlan, action: str, after: dict[str, object]) -> None:
@@ -378,6 +389,36 @@ def judge(ref: PlanRef, outcome: ResumptionOutcome | None) -> Verdict:
         case None:
             reason = "the resumed stage gave no result in time"
             return Verdict(plan=ref.id, outcome=VerdictOutcome.INCONCLUSIVE, reason=reason, samples=0)
+
+
+def _over(state: PlanState, grant: Grant) -> Begun | None:
+    """What a grant that has been ended means for its plan."""
+    match grant.status:
+        case GrantStatus.REVOKED:
+            return Begun(outcome=RemediationOutcome.REVOKED, reason="the grant was revoked")
+        case GrantStatus.EXPIRED:
+            return Begun(outcome=RemediationOutcome.EXPIRED, reason="nobody executed the plan in time")
+        case GrantStatus.VOID:
+            is_stale = state.status is PlanStatus.SUPERSEDED
+            outcome = RemediationOutcome.STALE if is_stale else RemediationOutcome.STOPPED
+            return Begun(outcome=outcome, reason="the grant is void")
+        case GrantStatus.UNUSED | GrantStatus.CONSUMED:
+            return None
+
+
+async def _verify_within(session: AsyncSession, plan: FixPlan) -> timedelta:
+    """How long the evidence may take: as long as the run that goes on may wait to be healed."""
+    for target in plan.targets:
+        if target.kind != "run":
+            continue
+        run = await executions.get(session, ExecutionId.of(target.id))
+        if run.heal_by is not None and not run.status.is_final:
+            return max(run.heal_by - await now(session), _SOONEST)
+    return _VERIFY_WITHIN
+
+
+def _outcome(exit_code: int) -> StepOutcome:
+    return StepOutcome.DONE if exit_code == 0 else StepOutcome.FAILED
 
 
 def _holder(plan: FixPlan) -> str:

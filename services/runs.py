@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM, Actor
-from domain.base import ExecutionId, PipelineId, Value
+from domain.base import ExecutionId, Instant, PipelineId, Value
 from domain.execution import (
     Attempt,
     AttemptKind,
@@ -32,7 +32,10 @@ from storage import incidents, outbox, pipelines, remediations
 from storage.engine import Database, new_id, now, repeatable
 from storage.outbox import Letter
 
-_FINAL_CODES = frozenset({"stopped"})
+_FINAL_CODES = {
+    "stopped": "a kill switch is engaged, or the org is not active",
+    "forbidden": "workers that root did not start run the pipelines of the installation's first org alone",
+}
 
 
 class ExecutionView(Value):
@@ -109,7 +112,7 @@ class Runs:
                 resumption = await _open_resumption(session, execution)
                 if resumption is not None:
                     await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
-                await self._end(session, execution, RunStatus.FAILED, failure.error_code, "a kill switch is engaged")
+                await self._end(session, execution, RunStatus.FAILED, failure.error_code, _FINAL_CODES[failure.error_code])
                 return
             await self._wait(session, execution, failure)
 
@@ -154,7 +157,7 @@ class Runs:
             if reason := await self._hopeless(session, execution):
                 await self._give_up(session, execution, reason)
                 return Healing(state=HealingState.OVER)
-            left = (execution.heal_by or await now(session)) - await now(session)
+            left = (execution.heal_by or await self._give_time(session, execution)) - await now(session)
             return Healing(state=HealingState.WAITING, look_again_in=max(left, timedelta(seconds=1)))
 
     async def get(self, caller: Caller, execution: ExecutionId) -> ExecutionView:
@@ -212,6 +215,13 @@ class Runs:
         incident = await incidents.get(session, execution.incident)
         return f"the incident ended as {incident.status}" if incident.status in ENDED else None
 
+    async def _give_time(self, session: AsyncSession, execution: Execution) -> Instant:
+        """A run that waits without an end gets one."""
+        spec = (await pipelines.version(session, execution.pipeline, execution.config_version)).spec
+        heal_by = await now(session) + spec.heal_within
+        await store.change(session, execution.id, heal_by=heal_by)
+        return heal_by
+
     async def _give_up(self, session: AsyncSession, execution: Execution, reason: str) -> None:
         await self._end(session, execution, RunStatus.FAILED, execution.error_code or "failed", reason)
         await self._leave(session, execution)
@@ -257,7 +267,7 @@ async def _open_resumption(session: AsyncSession, execution: Execution) -> Resum
 
 
 async def _done(session: AsyncSession, ref: RunRef) -> frozenset[str]:
-    attempts = await store.attempts(session, ref.execution)
+    attempts = await store.attempts_without_output(session, ref.execution)
     kinds = (AttemptKind.RUN, AttemptKind.PROBE)
     return frozenset(each.stage for each in attempts if each.status is AttemptStatus.PASSED and each.kind in kinds)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
 from domain.base import Value
-from domain.errors import InvalidError, LeaseLostError, NotFoundError, StoppedError, UnavailableError
+from domain.errors import ForbiddenError, InvalidError, LeaseLostError, NotFoundError, StoppedError, UnavailableError
 from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, Tried
 from domain.identity import SwitchScope
 from domain.pipeline import StageSpec, step_version, used_config
@@ -79,7 +79,10 @@ class Stages:
             LeaseLostError: this worker stood still and the attempt is no longer its own.
             UnavailableError: nobody knows what happened; ask `settle`.
         """
-        before, stage = await self._before(ref)
+        try:
+            before, stage = await self._before(ref)
+        except ForbiddenError:
+            return Tried.FORBIDDEN
         if stage.effect is Effect.PROBE and any(each.is_doubtful for each in before):
             asked = await self._ask_probe(ref, heartbeat)
             if asked is not Tried.NOT_DONE:
@@ -127,7 +130,7 @@ class Stages:
             execution = await store.get_for_update(session, ref.execution)
             version = await pipelines.version(session, execution.pipeline, execution.config_version)
             stage = find_stage(version, ref.stage)
-            attempts = await store.attempts(session, ref.execution)
+            attempts = await store.attempts_without_output(session, ref.execution)
             attempt = _next_attempt(ref, execution, version, stage, kind, attempts)
             job = Job(
                 execution=execution,
@@ -167,11 +170,16 @@ class Stages:
             await end_resumption(session, job.execution, resumption, ResumptionOutcome.PASSED)
 
     async def _before(self, ref: StageRef) -> tuple[list[Attempt], StageSpec]:
-        """The attempts at the stage so far, dry-runs apart, and the stage."""
+        """The attempts at the stage so far, dry-runs apart, and the stage.
+
+        Raises:
+            ForbiddenError: code of this org may not run on this worker.
+        """
         async with self._database.transaction(ref.org) as session:
+            await self._guard.check_may_run_code(session, ref.org)
             execution = await store.get(session, ref.execution)
             version = await pipelines.version(session, execution.pipeline, execution.config_version)
-            attempts = await store.attempts(session, ref.execution, ref.stage)
+            attempts = await store.attempts_without_output(session, ref.execution, ref.stage)
         return [each for each in attempts if each.kind is not AttemptKind.DRY_RUN], find_stage(version, ref.stage)
 
     def _was_here(self, left: Attempt) -> bool:

@@ -18,8 +18,9 @@ async def pipeline_target(session: AsyncSession, pipeline: Pipeline) -> Target:
 
 async def run_target(session: AsyncSession, run: Execution) -> Target:
     """Its version is its status, the failed stage, and how many attempts there have been."""
-    attempts = [each for each in await executions.attempts(session, run.id) if each.kind is not AttemptKind.DRY_RUN]
-    version = f"{run.status}:{run.failed_stage or '-'}:{len(attempts)}"
+    attempts = await executions.attempts_without_output(session, run.id)
+    count = sum(each.kind is not AttemptKind.DRY_RUN for each in attempts)
+    version = f"{run.status}:{run.failed_stage or '-'}:{count}"
     return Target(kind="run", id=run.id.shown, name=run.id.shown, version=version)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from stack.postgres import PostgresAddress
 
 ROOT = Path(__file__).resolve().parent.parent
 _ROLES = ("app", "relay", "upkeep", "platform")
+_INHERITED = re.compile(r"PATH|HOME|LANG|TMPDIR|(SSL_|XDG_|PYTHON|SUTURE_)\w+")
+_NOT_INHERITED = re.compile(r"SUTURE_(DATABASE_(\w+_)?URL|TOKEN)")  # each process is given its own, and acts in nobody's name
 _ADMIN_URL = "SUTURE_DATABASE_ADMIN_URL"
 _READY_WITHIN = timedelta(seconds=90)  # every Python process starts at once
 _PROVISION_WITHIN = timedelta(seconds=60)
@@ -63,7 +66,6 @@ class Running(Value):
     endpoints: Endpoints
     api_url: str
     token_file: Path
-    environment: Mapping[str, str]
 
 
 class Application:
@@ -79,22 +81,25 @@ class Application:
         """Raises UnavailableError: a part did not become ready; the message holds its last words."""
         port = ports.choose(self._wanted.api_port)[0]
         api_url = f"http://{self._wanted.api_host}:{port}"
-        environment = self._environment(endpoints, api_url, port)
-        await self._provision(environment, endpoints)
+        environment, urls = self._environment(endpoints, api_url, port), self._urls(endpoints)
+        everything = environment | urls
+        await self._provision(everything, endpoints)
         self._report("database is provisioned")
-        _write(environment_file(self._data), json.dumps({k: v for k, v in environment.items() if k.startswith("SUTURE_")}))
+        _write(environment_file(self._data), json.dumps({k: v for k, v in everything.items() if k.startswith("SUTURE_")}))
         try:
-            await self._run_all(environment, api_url)
+            await self._run_all(environment, urls, api_url)
         except BaseExceptionGroup as failed:
             raise first_error(failed) from failed
         self._report("API and workers are ready")
-        return Running(endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token", environment=environment)
+        return Running(endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token")
 
-    async def _run_all(self, environment: Mapping[str, str], api_url: str) -> None:
+    async def _run_all(self, environment: Mapping[str, str], urls: Mapping[str, str], api_url: str) -> None:
+        """Each process knows the database by the roles that it needs, and by no other."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._stack.run_child(self._api(environment, api_url)))
+            group.create_task(self._stack.run_child(self._api({**environment, **_as(urls, "app")}, api_url)))
             for name, queues in self._pools():
-                group.create_task(self._stack.run_child(*self._worker(environment, name, queues)))
+                own = {**environment, **_as(urls, *roles_of(queues))}
+                group.create_task(self._stack.run_child(*self._worker(own, name, queues)))
 
     def _pools(self) -> list[tuple[str, tuple[str, ...]]]:
         execute = tuple(f"execute-{each}" for each in self._wanted.environments)
@@ -105,32 +110,25 @@ class Application:
         ]
 
     def _environment(self, endpoints: Endpoints, api_url: str, port: int) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SUTURE_DATABASE")}
-        passwords = self._role_passwords()
-        urls = {
-            f"SUTURE_DATABASE_{'' if role == 'app' else role.upper() + '_'}URL": _url(
-                endpoints.postgres, f"suture_{role}", passwords[role]
-            )
-            for role in _ROLES
+        return inherited(os.environ) | {
+            "SUTURE_DATA": str(self._data),
+            "SUTURE_TEMPORAL_ADDRESS": endpoints.temporal_address,
+            "SUTURE_TEMPORAL_UI_URL": endpoints.temporal_ui_url or "",
+            "SUTURE_OPA_URL": endpoints.opa_url,
+            "SUTURE_API_HOST": self._wanted.api_host,
+            "SUTURE_API_PORT": str(port),
+            "SUTURE_API_URL": api_url,
+            "SUTURE_LEASE": duration_text(self._wanted.lease),
+            "SUTURE_STAGE_PYTHON": os.environ.get("SUTURE_STAGE_PYTHON") or str(stage_python(self._data)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **self._wanted.more,
         }
-        urls |= {name: url.get_secret_value() for name, url in self._wanted.database.items() if name != _ADMIN_URL}
-        return (
-            inherited
-            | urls
-            | {
-                "SUTURE_DATA": str(self._data),
-                "SUTURE_TEMPORAL_ADDRESS": endpoints.temporal_address,
-                "SUTURE_TEMPORAL_UI_URL": endpoints.temporal_ui_url or "",
-                "SUTURE_OPA_URL": endpoints.opa_url,
-                "SUTURE_API_HOST": self._wanted.api_host,
-                "SUTURE_API_PORT": str(port),
-                "SUTURE_API_URL": api_url,
-                "SUTURE_LEASE": duration_text(self._wanted.lease),
-                "SUTURE_STAGE_PYTHON": os.environ.get("SUTURE_STAGE_PYTHON") or str(stage_python(self._data)),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **self._wanted.more,
-            }
-        )
+
+    def _urls(self, endpoints: Endpoints) -> dict[str, str]:
+        """The database by the setting of each role; what the settings name instead of ours counts."""
+        passwords = self._role_passwords()
+        ours = {_setting(role): _url(endpoints.postgres, f"suture_{role}", passwords[role]) for role in _ROLES}
+        return ours | {name: url.get_secret_value() for name, url in self._wanted.database.items() if name != _ADMIN_URL}
 
     def _role_passwords(self) -> dict[str, str]:
         """One secret per role, made once, in a file of mode 0600."""
@@ -180,6 +178,26 @@ class Application:
             ready_within=_READY_WITHIN,
         )
         return spec, _exists(ready)
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a process of the product takes over from whoever starts it: no credential that it was not given."""
+    return {
+        name: value for name, value in environment.items() if _INHERITED.fullmatch(name) and not _NOT_INHERITED.fullmatch(name)
+    }
+
+
+def roles_of(queues: tuple[str, ...]) -> tuple[str, ...]:
+    """The database roles of a worker: whoever serves `io` delivers letters and removes what has served, too."""
+    return ("app", "relay", "upkeep") if "io" in queues else ("app",)
+
+
+def _as(urls: Mapping[str, str], *roles: str) -> dict[str, str]:
+    return {name: urls[name] for name in map(_setting, roles)}
+
+
+def _setting(role: str) -> str:
+    return "SUTURE_DATABASE_URL" if role == "app" else f"SUTURE_DATABASE_{role.upper()}_URL"
 
 
 def environment_file(data: Path) -> Path:

@@ -31,7 +31,7 @@ from domain.base import (
     RequestId,
     TokenId,
 )
-from domain.errors import NotFoundError
+from domain.errors import ConflictError, NotFoundError
 from domain.policy import ApprovalRule
 from storage.engine import document, moment
 
@@ -148,25 +148,29 @@ async def page(session: AsyncSession, *, status: ApprovalStatus | None, after: U
 
 async def close(
     session: AsyncSession, approval: ApprovalId, status: ApprovalStatus, *, by: PrincipalId | None, notes: str | None
-) -> None:
+) -> bool:
+    """Whether this call closed it: what is decided stays decided."""
     values = {"status": str(status), "decided_at": func.suture.now(), "approver": by, "notes": notes}
-    await session.execute(update(ApprovalRow).where(col(ApprovalRow.id) == approval).values(**values))
+    is_open = (col(ApprovalRow.id) == approval) & (col(ApprovalRow.status) == str(ApprovalStatus.OPEN))
+    statement = update(ApprovalRow).where(is_open).values(**values).returning(col(ApprovalRow.id))
+    return (await session.execute(statement)).first() is not None
 
 
 async def add_decision(session: AsyncSession, org: OrgId, approval: ApprovalId, decision: Decision) -> None:
-    session.add(
-        ApprovalDecisionRow(
-            org_id=org,
-            approval_id=approval,
-            principal_id=decision.principal,
-            request_id=decision.request,
-            choice=decision.choice,
-            digest=decision.digest,
-            reason=decision.reason,
-            auth_method=decision.auth_method,
-        )
-    )
-    await session.flush()
+    """Raises ConflictError: this person has decided already."""
+    values = {
+        "org_id": org,
+        "approval_id": approval,
+        "principal_id": decision.principal,
+        "request_id": decision.request,
+        "choice": str(decision.choice),
+        "digest": decision.digest,
+        "reason": decision.reason,
+        "auth_method": decision.auth_method,
+    }
+    statement = insert(ApprovalDecisionRow).values(values).on_conflict_do_nothing()
+    if (await session.execute(statement.returning(col(ApprovalDecisionRow.principal_id)))).first() is None:
+        raise ConflictError("this person has decided already; one person counts once")
 
 
 async def add_request(session: AsyncSession, org: OrgId, request: DecisionRequest) -> None:
@@ -193,18 +197,14 @@ async def get_request(session: AsyncSession, request: RequestId) -> DecisionRequ
     row = await session.scalar(select(RequestRow).where(RequestRow.id == request))
     if row is None:
         raise NotFoundError(f"no decision request {request.shown}")
-    return DecisionRequest(
-        id=RequestId.of(row.id),
-        kind=RequestKind(row.kind),
-        plan=PlanId.of(row.plan_id),
-        approval=ApprovalId.of(row.approval_id) if row.approval_id else None,
-        principal=PrincipalId.of(row.principal_id),
-        token=TokenId.of(row.token_id),
-        choice=Choice(row.choice) if row.choice else None,
-        digest=row.digest,
-        reason=row.reason,
-        auth_method=row.auth_method,
-    )
+    return _to_request(row)
+
+
+async def execute_requests(session: AsyncSession, plan: PlanId, *, limit: int) -> list[DecisionRequest]:
+    """The stored requests to execute `plan`, the newest first."""
+    statement = select(RequestRow).where(RequestRow.plan_id == plan, RequestRow.kind == str(RequestKind.EXECUTE))
+    rows = await session.scalars(statement.order_by(col(RequestRow.id).desc()).limit(limit))
+    return [_to_request(row) for row in rows]
 
 
 async def add_grant(session: AsyncSession, org: OrgId, grant: Grant) -> bool:
@@ -295,6 +295,21 @@ def _to_decision(row: ApprovalDecisionRow) -> Decision:
         request=RequestId.of(row.request_id),
         auth_method=row.auth_method,
         decided_at=row.decided_at,
+    )
+
+
+def _to_request(row: RequestRow) -> DecisionRequest:
+    return DecisionRequest(
+        id=RequestId.of(row.id),
+        kind=RequestKind(row.kind),
+        plan=PlanId.of(row.plan_id),
+        approval=ApprovalId.of(row.approval_id) if row.approval_id else None,
+        principal=PrincipalId.of(row.principal_id),
+        token=TokenId.of(row.token_id),
+        choice=Choice(row.choice) if row.choice else None,
+        digest=row.digest,
+        reason=row.reason,
+        auth_method=row.auth_method,
     )
 
 

@@ -6,7 +6,7 @@ Four database roles, each with the tables it may touch:
 |-----------------|----------------------------------|----------------------------------------------------------|
 | suture_app      | `transaction(org)`               | every table, the org's own rows only                     |
 | suture_relay    | `Outbox` in `storage.outbox`     | outbox, every org                                        |
-| suture_upkeep   | `Upkeep` in `storage.upkeep`     | outbox, idempotency_keys: removes what has served        |
+| suture_upkeep   | `Removals` in `storage.upkeep`   | outbox, idempotency_keys: removes what has served        |
 | suture_platform | `provision.py`, `suture platform`| orgs, environments, outbox, platform_*                   |
 """
 

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import cast, func, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import ExecutionId, IncidentId, Instant, OrgId, PipelineId, PrincipalId
@@ -114,6 +116,11 @@ async def waiting_on(session: AsyncSession, incident: IncidentId) -> list[Execut
     return [to_value(row) for row in await session.scalars(statement)]
 
 
+async def has_waited(session: AsyncSession, incident: IncidentId) -> bool:
+    """Whether a run has ever waited for `incident`, as far as its row still says so."""
+    return await session.scalar(select(ExecutionRow.id).where(ExecutionRow.incident_id == incident).limit(1)) is not None
+
+
 async def last_succeeded(session: AsyncSession, pipeline: PipelineId, *, before: ExecutionId) -> Execution | None:
     """The latest run of `pipeline` older than `before` that went well."""
     statement = (
@@ -150,11 +157,23 @@ async def add_attempt(session: AsyncSession, attempt: Attempt) -> None:
 
 async def attempts(session: AsyncSession, execution: ExecutionId, stage: str | None = None) -> list[Attempt]:
     """The attempts at one stage, or at all, in the order they were made."""
-    statement = select(AttemptRow).where(AttemptRow.execution_id == execution)
+    rows = await session.scalars(_of(select(AttemptRow), execution, stage))
+    return [_to_attempt(row, row.result) for row in rows]
+
+
+async def attempts_without_output(session: AsyncSession, execution: ExecutionId, stage: str | None = None) -> list[Attempt]:
+    """As `attempts`, for whoever does not read what they printed, which may be much."""
+    result: Any = AttemptRow.result
+    silent = result.op("||")(cast({"head": "", "tail": ""}, JSONB))
+    statement = select(AttemptRow, silent).options(defer(result))
+    return [_to_attempt(row, result) for row, result in await session.execute(_of(statement, execution, stage))]
+
+
+def _of(statement: Any, execution: ExecutionId, stage: str | None) -> Any:
+    statement = statement.where(AttemptRow.execution_id == execution)
     if stage is not None:
         statement = statement.where(AttemptRow.stage == stage)
-    statement = statement.order_by(col(AttemptRow.created_at), col(AttemptRow.number))
-    return [_to_attempt(row) for row in await session.scalars(statement)]
+    return statement.order_by(col(AttemptRow.created_at), col(AttemptRow.number))
 
 
 async def start_attempt(session: AsyncSession, attempt: Attempt, supervisor: SupervisorHandle, lease_until: Instant) -> None:
@@ -236,7 +255,7 @@ def to_value(row: ExecutionRow) -> Execution:
     )
 
 
-def _to_attempt(row: AttemptRow) -> Attempt:
+def _to_attempt(row: AttemptRow, result: dict[str, Any] | None) -> Attempt:
     return Attempt(
         org=OrgId.of(row.org_id),
         execution=ExecutionId.of(row.execution_id),
@@ -250,7 +269,7 @@ def _to_attempt(row: AttemptRow) -> Attempt:
         claim=row.claim,
         supervisor=SupervisorHandle.model_validate(row.supervisor) if row.supervisor else None,
         lease_until=row.lease_until,
-        result=StageResult.model_validate(row.result) if row.result else None,
+        result=StageResult.model_validate(result) if result else None,
         note=row.note,
         created_at=row.created_at,
         started_at=row.started_at,

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import cast, func, literal, update
+from sqlalchemy import ColumnElement, cast, func, literal, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
-from domain.base import OrgId, Value
+from domain.base import OrgId, RequestId, Value
 from domain.trace import carried
 from storage.engine import document, moment, translated
 from storage.identity import OrgRow
@@ -70,14 +70,31 @@ async def add(
 
 async def add_for_every_org(session: AsyncSession, letter: Letter, payload: dict[str, Any]) -> None:
     """One letter to each active org; only the platform sees them all."""
+    await _add_where(session, col(OrgRow.is_active).is_(True), letter, payload)
+
+
+async def add_from_platform(session: AsyncSession, org: OrgId, letter: Letter, payload: dict[str, Any]) -> None:
+    """As `add`, by the platform, whose role may set no more than this."""
+    await _add_where(session, col(OrgRow.id) == org, letter, payload)
+
+
+async def _add_where(session: AsyncSession, orgs: ColumnElement[bool], letter: Letter, payload: dict[str, Any]) -> None:
     told = cast(payload | carried(), JSONB)
-    every = select(col(OrgRow.id), literal(str(letter)), told).where(col(OrgRow.is_active))
-    await session.execute(insert(OutboxRow).from_select(["org_id", "kind", "payload"], every, include_defaults=False))
+    chosen = select(col(OrgRow.id), literal(str(letter)), told).where(orgs)
+    await session.execute(insert(OutboxRow).from_select(["org_id", "kind", "payload"], chosen, include_defaults=False))
 
 
 async def mark_delivered(session: AsyncSession, letter: UUID) -> None:
     """By the one who has already told the engine himself."""
     await session.execute(update(OutboxRow).where(col(OutboxRow.id) == letter).values(delivered_at=func.suture.now()))
+
+
+async def take_back_decision(session: AsyncSession, request: RequestId) -> None:
+    """The request has been refused: its letter does not go out later, when it might count."""
+    names_it = col(OutboxRow.payload)["request"].astext == request.shown
+    undelivered = (col(OutboxRow.kind) == str(Letter.DECIDE)) & col(OutboxRow.delivered_at).is_(None)
+    statement = update(OutboxRow).where(undelivered, names_it).values(delivered_at=func.suture.now())
+    await session.execute(statement)
 
 
 class Outbox:

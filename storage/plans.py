@@ -96,6 +96,13 @@ async def of_incident(session: AsyncSession, incident: IncidentId, *, limit: int
     return [_to_state(row) for row in await session.scalars(statement)]
 
 
+async def lock_open(session: AsyncSession, incident: IncidentId) -> list[PlanId]:
+    """The incident's plans that are not closed, locked in one order until the transaction ends."""
+    open_ones = [str(each) for each in PlanStatus if each not in CLOSED]
+    statement = select(PlanRow.id).where(PlanRow.incident_id == incident, col(PlanRow.status).in_(open_ones))
+    return [PlanId.of(each) for each in await session.scalars(statement.order_by(col(PlanRow.id)).with_for_update())]
+
+
 async def carriers_at_work(session: AsyncSession, *, limit: int) -> list[str]:
     """The engine's workflow ids of plans that are carried or executed right now."""
     open_ones = [str(each) for each in PlanStatus if each not in CLOSED]

@@ -201,6 +201,12 @@ async def add_command(
     return CommandId.of(found)
 
 
+async def command(session: AsyncSession, key: str) -> CommandId | None:
+    """The intent that stands under `key`."""
+    found = await session.scalar(select(CommandRow.id).where(CommandRow.key == key, CommandRow.kind != "dry_run"))
+    return CommandId.of(found) if found else None
+
+
 async def add_dry_run(
     session: AsyncSession, plan: FixPlan, step: Step, *, command: CommandId, passed: bool, output: str
 ) -> None:
@@ -324,6 +330,16 @@ async def add_verdict(session: AsyncSession, org: OrgId, verdict: Verdict) -> No
         "content": verdict.model_dump(mode="json"),
     }
     await session.execute(insert(VerdictRow).values(values).on_conflict_do_nothing())
+
+
+async def verdict(session: AsyncSession, plan: PlanId) -> Verdict | None:
+    row = await session.scalar(select(VerdictRow).where(VerdictRow.plan_id == plan))
+    return Verdict.model_validate(row.content) if row else None
+
+
+async def was_resumed(session: AsyncSession, incident: IncidentId) -> bool:
+    """Whether a run has ever gone on because of `incident`."""
+    return await session.scalar(select(ResumptionRow.id).where(ResumptionRow.incident_id == incident).limit(1)) is not None
 
 
 async def ineffective(session: AsyncSession, incident: IncidentId) -> frozenset[str]:

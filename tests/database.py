@@ -28,6 +28,7 @@ from services.ledger import Ledger
 from services.platform import Platform
 from services.principals import Principals
 from services.secrets import Secrets
+from stack import ports
 from stack.postgres import Postgres, PostgresAddress
 from stack.supervise import Supervisor
 from storage.admin import OWNER, ROLES, open_admin
@@ -39,6 +40,7 @@ PASSWORDS = {role: f"{role}-{secrets.token_hex(16)}" for role in ROLES}
 SHIFTABLE_CLOCK = """
 create table suture.shift (org uuid primary key, by interval not null);
 grant select on suture.shift to suture_app, suture_relay, suture_upkeep, suture_platform;
+alter table orgs alter column is_first set default true;
 create or replace function suture.now() returns timestamptz language sql volatile as $$
   select clock_timestamp() + coalesce(
     (select s.by from suture.shift s where s.org = suture.org()),
@@ -106,7 +108,7 @@ async def postgres() -> AsyncIterator[PostgresAddress]:
     """The server; it dies with the tests."""
     folder = Path(tempfile.mkdtemp(prefix="suture-tests-"))
     folder.chmod(0o711)
-    server = Postgres(folder, durable=False)
+    server = Postgres(folder, durable=False, tcp_port=ports.choose(0)[0])
     supervisor = Supervisor(folder / "logs", report=lambda _: None)
     await supervisor.open()
     try:

@@ -19,6 +19,7 @@ from domain.base import OrgId
 from services.registry import Services
 from settings import Settings
 from stack.bundle import Sources
+from stack.interpreter import stage_python
 from stack.local import Elsewhere, Endpoints, Plan, Stack, disposable, scratch
 from stack.postgres import PostgresAddress
 from stack.tools import Search, Tool, default_cache
@@ -89,6 +90,7 @@ def chosen(endpoints: Endpoints, database_urls: DatabaseUrls, kms, tmp_path_fact
         queues=QUEUES,
         environments=ENVIRONMENTS,
         lease=LEASE,
+        stage_python=stage_python(default_cache().parent),
     )
 
 

@@ -68,8 +68,8 @@ class PipelineWorkflow:
             match await self._try(task, stage):
                 case Tried.PASSED:
                     return None
-                case Tried.STOPPED:
-                    return "stopped"
+                case Tried.STOPPED | Tried.FORBIDDEN as refused:
+                    return str(refused)
                 case Tried.UNKNOWN:
                     return "effect_unknown"
                 case Tried.NOT_DONE:

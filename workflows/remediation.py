@@ -1,13 +1,16 @@
 """Execute one granted plan: prepare, each step once, verify, and undo in reverse when it made things worse."""
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as EngineTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.execution import Execution
+    from domain.errors import LeaseLostError
     from domain.outcome import (
         Begun,
         RemediationEnd,
@@ -32,12 +35,14 @@ class RemediationWorkflow:
         self._ref = ref
         self._woken = 0
         self._begun: list[int] = []
+        self._judge_by = workflow.now()
 
     @workflow.run
     async def run(self, ref: PlanRef) -> RemediationOutcome:
         begun = await workflow.execute_activity_method(Acting.begin_remediation, ref, task_queue=Acting.queue, **options.POLICY)
         if begun.outcome is not None:
             return await self._end(begun.outcome)
+        self._judge_by = workflow.now() + begun.verify_within
         try:
             outcome = await self._act(begun)
         except BaseException as error:
@@ -56,8 +61,14 @@ class RemediationWorkflow:
 
     async def _act(self, begun: Begun) -> RemediationOutcome:
         details.enter("execution", "preparing targets")
-        await self._prepare(begun)
+        try:
+            await self._prepare(begun)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return RemediationOutcome.STALE if _is_held_elsewhere(error) else RemediationOutcome.STOPPED
         for index in begun.steps:
+            _check_wanted()
             self._begun.append(index)
             details.show(f"step {index}")
             match await self._step(begun, index, Direction.DO):
@@ -66,21 +77,23 @@ class RemediationWorkflow:
                 case StepOutcome.STOPPED:
                     return RemediationOutcome.STOPPED
                 case StepOutcome.STALE:
-                    return await self._undo(begun) if index else RemediationOutcome.STALE
+                    return await self._undo_earlier(begun, RemediationOutcome.STALE)
+                case StepOutcome.UNTOUCHED:
+                    return await self._undo_earlier(begun, RemediationOutcome.STOPPED)
                 case StepOutcome.FAILED:
                     return await self._undo(begun)
                 case StepOutcome.UNKNOWN:
                     return RemediationOutcome.UNDO_FAILED
+        _check_wanted()
         return await self._verify(begun)
 
     async def _verify(self, begun: Begun) -> RemediationOutcome:
         details.enter("verify", "waiting for the evidence")
-        deadline = workflow.now() + begun.verify_within
         while True:
             seen = self._woken
             if await workflow.execute_activity_method(Acting.is_stopped, self._ref, task_queue=Acting.queue, **options.RECORD):
                 return RemediationOutcome.STOPPED
-            look = VerifyLook(plan=self._ref, is_last=workflow.now() >= deadline)
+            look = VerifyLook(plan=self._ref, is_last=workflow.now() >= self._judge_by)
             verdict = await workflow.execute_activity_method(Acting.verify, look, task_queue=Acting.queue, **options.RECORD)
             match verdict:
                 case VerdictOutcome.PASS:
@@ -90,7 +103,12 @@ class RemediationWorkflow:
                 case VerdictOutcome.INCONCLUSIVE:
                     return RemediationOutcome.INCONCLUSIVE
                 case None:
-                    await self._wait(seen, deadline - workflow.now())
+                    await self._wait(seen, self._judge_by - workflow.now())
+
+    async def _undo_earlier(self, begun: Begun, otherwise: RemediationOutcome) -> RemediationOutcome:
+        """The last step has done nothing, so it is not undone; where it was the first, nothing is."""
+        self._begun.pop()
+        return await self._undo(begun) if self._begun else otherwise
 
     async def _undo(self, begun: Begun) -> RemediationOutcome:
         """Put back what was begun, the last step first; the first undo that does not succeed stops it."""
@@ -101,13 +119,14 @@ class RemediationWorkflow:
                     continue
                 case StepOutcome.STOPPED:
                     return RemediationOutcome.STOPPED
-                case StepOutcome.STALE | StepOutcome.FAILED | StepOutcome.UNKNOWN:
+                case StepOutcome.STALE | StepOutcome.FAILED | StepOutcome.UNTOUCHED | StepOutcome.UNKNOWN:
                     return RemediationOutcome.UNDO_FAILED
         return RemediationOutcome.ROLLED_BACK
 
     async def _step(self, begun: Begun, index: int, direction: Direction) -> StepOutcome:
         """One step once: a try whose worker was lost is asked about by the next one."""
         ref = StepRef(plan=self._ref, step=index, direction=direction)
+        otherwise = StepOutcome.UNTOUCHED
         for _ in range(_TRIES):
             try:
                 return await workflow.execute_activity_method(
@@ -120,8 +139,12 @@ class RemediationWorkflow:
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
+                if _is_refused(error):
+                    return otherwise
+                if not _is_untouched(error):
+                    otherwise = StepOutcome.UNKNOWN
                 await workflow.sleep(_PAUSE, summary="ask what the lost worker did")
-        return StepOutcome.UNKNOWN
+        return otherwise
 
     async def _prepare(self, begun: Begun) -> None:
         queue = Execution.queue.format(environment=begun.environment)
@@ -141,3 +164,29 @@ class RemediationWorkflow:
         await workflow.execute_activity_method(Acting.end_remediation, end, task_queue=Acting.queue, **options.RECORD)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return outcome
+
+
+def _check_wanted() -> None:
+    """Raises CancelledError: the cancellation came while a step ended normally, so nobody has heard it yet."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
+
+
+def _is_refused(error: ActivityError) -> bool:
+    """Whether the worker said no, and no repetition would change that."""
+    return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
+
+
+def _is_untouched(error: ActivityError) -> bool:
+    """Whether no worker picked it up."""
+    return isinstance(error.cause, EngineTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
+
+
+def _is_held_elsewhere(error: ActivityError) -> bool:
+    """Whether another remediation held a target until there was no time left."""
+    cause = error.cause
+    while cause is not None:
+        if isinstance(cause, ApplicationError) and cause.type == LeaseLostError.code:
+            return True
+        cause = cause.__cause__
+    return False

@@ -1,6 +1,7 @@
 """Runs one attempt of a stage as supervised processes on this host, under the stage contract."""
 
 import asyncio
+import logging
 import math
 import os
 import sys
@@ -22,6 +23,9 @@ from domain.errors import InvalidError, LeaseLostError, UnavailableError
 from domain.stage import Argv, Outcome, ProbeAnswer, Probed, StageCommand, StageLimits, StageResult, SupervisorHandle
 
 NOT_DONE = 3
+_CLEAR_EVERY = timedelta(minutes=1)
+
+log = logging.getLogger("suture.stages")
 
 T = TypeVar("T")
 
@@ -105,8 +109,17 @@ class ProcessRunner:
         return Probed(answer=ProbeAnswer.NOT_DONE if not_done else ProbeAnswer.UNKNOWN, attempt=attempt)
 
     async def clear_abandoned(self, *, older_than: timedelta = timedelta(minutes=1)) -> int:
-        """Remove the folders of workers of this host that were killed; a worker calls it when it starts."""
+        """Remove the folders of workers of this host that were killed."""
         return await asyncio.to_thread(remove_abandoned, self._workspace, older_than=older_than)
+
+    async def keep_clear(self) -> None:
+        """Until cancelled; from a worker's start on, so that secrets of a killed one stay for minutes at most."""
+        while True:
+            try:
+                await self.clear_abandoned()
+            except OSError as error:
+                log.warning("workspace not cleared", extra={"error": type(error).__name__})
+            await asyncio.sleep(_CLEAR_EVERY.total_seconds())
 
     async def _attempt(self, attempt: Attempt) -> StageResult:
         _refuse_other_secrets(attempt)

@@ -7,6 +7,7 @@ import shutil
 import stat
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,13 +107,18 @@ def remove_abandoned(workspaces: Path, *, older_than: timedelta) -> int:
     """Remove what workers that were killed left behind, secrets included; the count of folders removed."""
     removed, limit = 0, time.time() - older_than.total_seconds()
     for folder in workspaces.iterdir():
-        if folder.lstat().st_mtime > limit or (lock := _locked(folder)) is None:
-            continue
-        place = Workspace(folder, None)
-        place.lock = lock
-        place.remove()
-        removed += 1
+        with suppress(FileNotFoundError):  # another worker of this host was faster
+            removed += _removed(folder, untouched_since=limit)
     return removed
+
+
+def _removed(folder: Path, *, untouched_since: float) -> bool:
+    if folder.lstat().st_mtime > untouched_since or (lock := _locked(folder)) is None:
+        return False
+    place = Workspace(folder, None)
+    place.lock = lock
+    place.remove()
+    return True
 
 
 def _locked(folder: Path) -> int | None:

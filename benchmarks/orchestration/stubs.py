@@ -78,7 +78,7 @@ class Stubs:
 
     @activity.defn
     async def begin_remediation(self, ref: PlanRef) -> Begun:
-        return self._sized(ref, Begun(steps=(0, 1), undoable=(1, 0), environment=ENVIRONMENT))
+        return self._sized(ref, Begun(steps=(0, 1), environment=ENVIRONMENT))
 
     @activity.defn
     async def prepare_targets(self, ref: PlanRef) -> None:

@@ -46,7 +46,7 @@ async def site(
         blobs=DirectoryBlobs(folder / "blobs"),
         hmac_key=HMAC_KEY,
     )
-    services = Services(**bootstrap._use_cases(cast(bootstrap._Base, base), chosen))
+    services = Services(**bootstrap._use_cases(cast(bootstrap.Base, base), chosen))
     engine.approvals = services.approvals
     app = create(services, chosen, registry=CollectorRegistry(), streams=BRIEF)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)

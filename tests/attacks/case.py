@@ -105,7 +105,8 @@ class Case:
 
     async def _size(self) -> int:
         """How many entries the org's audit log has."""
-        return (await self.scene.services.audit.page(self.ref.org, AuditFilter(), limit=1))[0].seq
+        (last,) = await self.scene.services.audit.page(self.ref.org, AuditFilter(), limit=1)
+        return int(last.seq)
 
     async def until_asleep(self, *, after: str) -> None:
         """Wait until the workflow has done this activity and set its timer, so that nothing looks at the clock meanwhile."""

@@ -137,15 +137,9 @@ async def test_a26_many_at_once_come_to_one_outcome(case, add_person):
     callers = [await add_person(case.scene.tenant, Role.APPROVER) for _ in range(AT_ONCE)]
     people = [await person(case.scene.services, case.client, each) for each in callers]
     choices = [(Choice.APPROVE, Choice.REJECT)[number % 2] for number in range(AT_ONCE)]
-    where = f"/approvals/{case.approval.id.shown}"
-    said = await asyncio.gather(*(each.patch(where, {"choice": choice}) for each, choice in zip(people, choices, strict=True)))
-    assert {each.status_code for each in said} <= {200, 202, 409}
-    assert {problem(each) for each in said if each.status_code == 409} == {(409, "approval_closed")}
-
-    async def all_refused():
-        return await case.entries("approval.refused") + await case.entries("request.refused") >= AT_ONCE - 1
-
-    await until(all_refused, why="the other forty-nine are refused")
+    said = await asyncio.gather(*(_answered(case, *each) for each in zip(people, choices, strict=True)))
+    assert [problem(each) for each in said].count((409, "approval_closed")) >= AT_ONCE - 1
+    assert await case.entries("approval.refused") + await case.entries("request.refused") >= AT_ONCE - 1
     decided = await case.scene.services.approvals.get(case.scene.author, case.approval.id)
     grant = await case.granted()
     (word,) = decided.decisions
@@ -155,3 +149,12 @@ async def test_a26_many_at_once_come_to_one_outcome(case, add_person):
             assert grant.status is GrantStatus.UNUSED
         case ApprovalStatus.REJECTED:
             assert grant is None
+
+
+async def _answered(case, who, choice):
+    """What somebody hears who asks again as long as nobody has time, or has counted the word yet."""
+    for _ in range(20):
+        said = await who.patch(f"/approvals/{case.approval.id.shown}", {"choice": choice})
+        if said.status_code not in {202, 503}:
+            break
+    return said

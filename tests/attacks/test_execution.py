@@ -57,11 +57,12 @@ class NewerRunner(PipelineRunner):
 def remediation(case, tmp_path):
     """What a worker executes plans with, made of the parts that the test wants."""
     database, ledger, policy = case.database, Ledger(), case.scene.services.policy
+    guard = Guard(region="local")
 
     def made(*, policy=policy, runner=PipelineRunner):
-        runners = {"pipeline": runner(database, None, lease=LEASE)}
+        runners = {"pipeline": runner(database, guard, None, lease=LEASE)}
         signer = Ed25519Signer(tmp_path / "signing.key")
-        return Remediation(database, ledger, Guard(region="local"), Decisions(database), policy, runners, signer, lease=LEASE)
+        return Remediation(database, ledger, guard, Decisions(database), policy, runners, signer, lease=LEASE)
 
     return made
 

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from adapters.redaction import PatternRedactor
 from domain.base import OrgId, SignalId
 from domain.errors import UnavailableError
 from domain.identity import Caller
@@ -22,11 +23,12 @@ from storage.engine import Database, open_engine
 from tests.database import Tenant
 from tests.faults import checker
 from tests.faults.desk import a_target
-from tests.faults.report import bar, counted, p95
+from tests.faults.report import FULL, bar, counted, p95
 from tests.faults.servers import AckLostProxy, own_server
 
 SEED = 20_261_121
 WRITERS = 6
+KILLS = 5 if FULL else 3  # more in a row, and the supervisor waits before it starts the server again
 RECOVERED_WITHIN = bar(5.0)
 ANSWERED_WITHIN = bar(2.0)
 _OWN_ORG = """
@@ -40,7 +42,8 @@ def a_signal(key: str) -> Signal:
 
 
 def intake(database: Database) -> Intake:
-    return Intake(database, Ledger(), Guard(region="local", defaults={"signals": 10_000_000, "runs": 10_000}))
+    guard = Guard(region="local", defaults={"signals": 10_000_000, "runs": 10_000})
+    return Intake(database, Ledger(), guard, PatternRedactor())
 
 
 @asynccontextmanager
@@ -114,7 +117,7 @@ async def test_f09_a_killed_server_loses_nothing_that_was_acknowledged(server, t
     async with opened(server.urls.app) as database:
         writers = Writers(database, caller)
         async with writers.at_work():
-            for _ in range(counted(30)):
+            for _ in range(KILLS):
                 await writers.wrote(100)
                 before, killed_at = len(writers.acked), time.monotonic()
                 await server.kill()

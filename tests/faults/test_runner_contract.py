@@ -11,6 +11,7 @@ from domain.errors import LeaseLostError, StalePlanError
 from domain.plan import Command, Direction, FixPlan, Step, Target
 from domain.refs import PlanRef
 from domain.stage import ProbeAnswer
+from services.guard import Guard
 from services.pipeline_runner import PipelineRunner
 from storage import plans
 from tests.faults.desk import LEASE, Desk, a_target
@@ -57,7 +58,7 @@ async def _pipeline_steps(world, tenant, caller) -> tuple[Target, list[Command]]
 async def bench(request, world, desk, tenant, scene):
     target, commands = a_target(), None
     if request.param == "pipeline":
-        desk = replace(desk, runner=PipelineRunner(desk.database, None, lease=LEASE))
+        desk = replace(desk, runner=PipelineRunner(desk.database, Guard(region="local"), None, lease=LEASE))
         target, commands = await _pipeline_steps(world, tenant, scene.caller)
     target = await desk.runner.target(tenant.org, target)
     ref = await desk.granted(target, target, commands=commands)

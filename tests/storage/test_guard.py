@@ -104,6 +104,27 @@ async def test_the_platforms_switches_stop_every_org(platform, act, level, subje
     await act()
 
 
+async def test_an_org_that_is_not_active_does_not_act(act, superuser, org):
+    """Whoever is switched off stops before the next effect, not only at the door."""
+    async with superuser.begin() as connection:
+        await connection.execute(text("update orgs set is_active = false where id = :org"), {"org": org})
+    with pytest.raises(StoppedError, match="not active"):
+        await act()
+
+
+async def test_code_of_a_second_org_runs_only_where_stages_have_users_of_their_own(database, superuser, org):
+    """A worker that root did not start runs the pipelines of the installation's first org alone."""
+    together, apart = Guard(region="local", keeps_orgs_apart=False), Guard(region="local")
+    async with database.transaction(org) as session:
+        await together.check_may_run_code(session, org)
+    async with superuser.begin() as connection:
+        await connection.execute(text("update orgs set is_first = false where id = :org"), {"org": org})
+    async with database.transaction(org) as session:
+        await apart.check_may_run_code(session, org)
+        with pytest.raises(ForbiddenError, match="first org alone"):
+            await together.check_may_run_code(session, org)
+
+
 async def test_another_region_does_not_count(platform, act):
     """A region's switch stops that region alone."""
     await platform.engage(SwitchLevel.REGION, "elsewhere", "flood")

@@ -34,8 +34,9 @@ async def test_a_fix_that_does_not_help_is_undone(scene):
     assert len(await scene.plans(run.incident)) == 1
 
 
-async def test_evidence_that_does_not_come_in_time_proves_nothing(scene):
-    """After half an hour the verdict is inconclusive, which is no success: a person has to look."""
+async def test_evidence_that_does_not_come_in_time_proves_nothing(set_scene):
+    """When the run may wait no longer the verdict is inconclusive, which is no success: a person has to look."""
+    scene = await set_scene(heal_within="30m")
     run, remediation = await _held(scene)
     await scene.advance(timedelta(minutes=31), remediation)
     assert await remediation.result() == RemediationOutcome.INCONCLUSIVE

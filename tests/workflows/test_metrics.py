@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from temporalio.client import WorkflowFailureError
 from temporalio.worker import Worker
 
-import bootstrap
+import outside
 from api.app import create
 from domain.base import ExecutionId, PipelineId
 from domain.refs import RunRef
@@ -54,7 +54,7 @@ async def _of_the_api(world):
 async def _of_the_sdk(world, tenant):
     """A worker of its own queue with the SDK's page, after it has served one workflow that fails at once."""
     port, queue = ports.choose(0)[0], f"metrics-{uuid4().hex}"
-    runtime = bootstrap._runtime(world.settings.model_copy(update={"metrics_port": port}))
+    runtime = outside.runtime(world.settings.model_copy(update={"metrics_port": port}))
     client = await connect(world.settings.temporal_address, world.client.data_converter, runtime=runtime)
     ref = RunRef(org=tenant.org, pipeline=PipelineId(int=1), execution=ExecutionId(int=3))
     async with Worker(client, task_queue=queue, workflows=[PipelineWorkflow]):

@@ -375,6 +375,7 @@ create table approvals (
   foreign key (org_id, plan_id) references fix_plans (org_id, id),
   foreign key (org_id, preflight_id) references preflights (org_id, id)
 );
+create unique index approvals_one_open on approvals (org_id, plan_id) where status = 'open';
 
 create table decision_requests (
   org_id uuid not null references orgs,

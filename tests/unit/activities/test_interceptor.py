@@ -78,8 +78,8 @@ async def test_a_refusal_reaches_the_engine_as_its_code_and_is_retried_only_wher
     assert refused.value.non_retryable is not kind.retryable
 
 
-async def test_what_is_not_ours_stays_as_it_is(bench):
-    """A bug is no refusal: the engine sees the exception itself and asks again."""
+async def test_what_is_not_ours_stays_as_it_is(bench, caplog):
+    """A bug is no refusal: the engine sees the exception itself and asks again; log and metric show every try."""
 
     def fail():
         raise KeyError("oops")
@@ -87,6 +87,11 @@ async def test_what_is_not_ours_stays_as_it_is(bench):
     with pytest.raises(KeyError):
         await bench.run(fail)
     assert current_trace.get() is None
+    assert [(each.levelname, each.message, each.activity) for each in caplog.records] == [
+        ("ERROR", "activity is broken", "run_step")
+    ]
+    page = generate_latest(bench.metrics.registry).decode()
+    assert 'suture_activity_seconds_count{activity="run_step",outcome="broken"} 1.0' in page
 
 
 async def test_inside_an_activity_trace_correlation_and_org_are_bound(bench):

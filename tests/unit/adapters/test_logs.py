@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.logs import JsonFormatter, JsonHandler, redact
+from adapters.logs import JsonFormatter, JsonHandler
+from adapters.redaction import redact
 from domain.base import OrgId
 from domain.trace import Trace, bind_org, current_trace
 

@@ -1,16 +1,19 @@
 """Arbitrary fix plans."""
 
+from typing import TypeVar
+
 from hypothesis import strategies as st
 
-from domain.base import IncidentId, OrgId, PlanId, PrincipalId
+from domain.base import Id, IncidentId, OrgId, PlanId, PrincipalId
 from domain.plan import Command, EffectClass, Excluded, FixPlan, Mode, Reversibility, Risk, Step, Target
 
+I = TypeVar("I", bound=Id)  # noqa: E741 - any kind of id
 WORDS = st.text(st.characters(codec="utf-8", min_codepoint=1), max_size=20)
 ARGUMENTS = st.text("abcXYZ0189-_=./:; $`é漢", min_size=1, max_size=20)
 NUMBERS = st.integers(min_value=0, max_value=2**128 - 1)
 
 
-def ids(kind):
+def ids(kind: type[I]) -> st.SearchStrategy[I]:
     return NUMBERS.map(lambda number: kind(int=number))
 
 

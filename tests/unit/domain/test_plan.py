@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +52,7 @@ def test_neither_the_order_of_keys_nor_a_trip_through_json_matters(plan: FixPlan
     assert FixPlan.model_validate(plan.model_dump()).digest == plan.digest
 
 
-def _shuffled(value, dice):
+def _shuffled(value: Any, dice: Random) -> Any:
     match value:
         case dict():
             keys = list(value)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 from uuid import uuid4
 
 import pytest_asyncio
@@ -13,6 +14,7 @@ from domain.actions.rollback_config import RollbackConfig
 from domain.base import IncidentId, PlanId, Value
 from domain.evidence import Cause
 from domain.identity import Caller
+from domain.incident import Severity
 from domain.pipeline import PipelineSpec
 from domain.plan import Direction, FixPlan, Mode, Step, Target
 from domain.versions import Pipeline
@@ -20,9 +22,10 @@ from services.guard import Guard
 from services.ledger import Ledger
 from services.pipeline_runner import PipelineRunner
 from services.pipelines import Pipelines
+from services.rehearsal import Rehearsal
 from services.targets import read
+from storage import incidents, remediations
 from storage import pipelines as store
-from storage import remediations
 from storage.engine import Database
 from tests.pipelines import a_spec
 
@@ -50,6 +53,7 @@ class Bench:
     admin: Caller
     runner: PipelineRunner
     pipelines: Pipelines
+    incident: IncidentId
 
     async def pipeline(self, columns: list[str]) -> Pipeline:
         """One version for each change of the column."""
@@ -76,7 +80,7 @@ class Bench:
         async with self.database.transaction(self.admin.org) as session:
             bad_spec, good_spec = [(await store.version(session, pipeline.id, each)).spec for each in (used, good)]
         step = RollbackConfig().steps(_situation(await self.target(pipeline), bad_spec, good_spec, used, good, current))[0]
-        return _plan(self.admin, step), step
+        return _plan(self.admin, self.incident, step), step
 
     async def run(self, plan: FixPlan, step: Step, direction: Direction) -> None:
         holder, told = f"fix/{plan.org}/{plan.id}", step.do if direction is Direction.DO else step.undo
@@ -93,8 +97,22 @@ class Bench:
 @pytest_asyncio.fixture(scope="module")
 async def bench(database, found_org) -> Bench:
     admin = (await found_org()).admin
-    pipelines = Pipelines(database, Ledger(), Guard(region="local"))
-    return Bench(database, admin, PipelineRunner(database, None, lease=LEASE), pipelines)
+    guard = Guard(region="local")
+    async with database.transaction(admin.org) as session:
+        incident, _ = await incidents.open_or_join(
+            session,
+            admin.org,
+            signature="0" * 64,
+            title="a fault",
+            service="orders",
+            environment="prod",
+            severity=Severity.SEV2,
+            workflow=None,
+            carrier="inc/nobody",
+        )
+    rehearsal = cast(Rehearsal, None)  # never asked: nothing is rehearsed here
+    runner = PipelineRunner(database, guard, rehearsal, lease=LEASE)
+    return Bench(database, admin, runner, Pipelines(database, Ledger(), guard), incident.id)
 
 
 @BOUNDED
@@ -148,11 +166,11 @@ def _situation(target: Target, bad: PipelineSpec, good: PipelineSpec, used: int,
     )
 
 
-def _plan(admin: Caller, step: Step) -> FixPlan:
+def _plan(admin: Caller, incident: IncidentId, step: Step) -> FixPlan:
     return FixPlan(
         id=PlanId(int=uuid4().int),
         org=admin.org,
-        incident=IncidentId(int=1),
+        incident=incident,
         environment="prod",
         is_production=True,
         action="rollback_config",

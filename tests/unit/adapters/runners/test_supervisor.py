@@ -183,6 +183,20 @@ async def test_a_heartbeat_that_refuses(runner: ProcessRunner, blobs: DirectoryB
         await all_gone(reader, place, within=0.1)
 
 
+async def test_what_killed_workers_left_goes_as_soon_as_a_worker_serves(runner: ProcessRunner, place: Path) -> None:
+    """A folder that nobody holds, with its secrets, is taken away; one that was just made may not be held yet."""
+    left, fresh = place / "work" / "left", place / "work" / "fresh"
+    for folder in (left, fresh):
+        (folder / "secrets").mkdir(parents=True)
+    os.utime(left, (0, 0))
+    clearing = asyncio.create_task(runner.keep_clear())
+    async with asyncio.timeout(5):
+        while left.exists():
+            await asyncio.sleep(0.01)
+    clearing.cancel()
+    assert fresh.exists()
+
+
 async def test_a_killed_worker(runner: ProcessRunner, blobs: DirectoryBlobs, place: Path, witness: Witness) -> None:
     """F01, F02: the stage of a killed worker dies; another worker of the host sees it dead and takes its folder away."""
     command = await stubborn(blobs, place)

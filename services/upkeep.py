@@ -1,0 +1,53 @@
+"""Every hour remove what has served and nobody asks for again, by one leader."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from domain.errors import HealError
+from storage.upkeep import Removals
+
+_EVERY = timedelta(hours=1)
+_AGAIN = timedelta(minutes=1)
+_KEPT = timedelta(hours=24)
+_BATCH = 1_000
+_BATCHES = 1_000
+
+log = logging.getLogger("suture.upkeep")
+
+
+class Upkeep:
+    def __init__(self, removals: Removals) -> None:
+        self._removals = removals
+
+    async def run(self) -> None:
+        """Until cancelled; a process that does not lead looks again later, and a lost database ends nothing."""
+        while True:
+            pause = _EVERY
+            try:
+                async with self._removals.lead() as lead:
+                    if lead is not None:
+                        await self.remove_served()
+            except HealError as error:
+                log.warning("upkeep interrupted", extra={"code": error.code})
+                pause = _AGAIN
+            await asyncio.sleep(pause.total_seconds())
+
+    async def remove_served(self) -> int:
+        """Delivered letters and idempotency keys older than a day; how many rows they were."""
+        letters = await _in_batches(lambda: self._removals.letters(delivered_for=_KEPT, limit=_BATCH))
+        keys = await _in_batches(lambda: self._removals.idempotency_keys(kept_for=_KEPT, limit=_BATCH))
+        log.info("removed what has served", extra={"letters": letters, "idempotency": keys})
+        return letters + keys
+
+
+async def _in_batches(remove: Callable[[], Awaitable[int]]) -> int:
+    """What is left after so many batches goes next time."""
+    removed = 0
+    for _ in range(_BATCHES):
+        count = await remove()
+        removed += count
+        if count < _BATCH:
+            break
+    return removed

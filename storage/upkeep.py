@@ -1,0 +1,45 @@
+"""Remove what has served, of every org, a batch at a time: by a role that can do nothing else."""
+
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, tuple_
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel, col, select
+
+from storage.engine import translated
+from storage.idempotency import IdempotencyRow
+from storage.leader import Lead, lead
+from storage.outbox import OutboxRow
+
+_LEADER = 0x7570_6B65
+
+
+class Removals:
+    """Every method raises UnavailableError when the database cannot be reached or has no room."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    def lead(self) -> AbstractAsyncContextManager[Lead | None]:
+        """What the one process that removes holds; None in any other."""
+        return lead(self._engine, _LEADER)
+
+    async def letters(self, *, delivered_for: timedelta, limit: int) -> int:
+        """Remove letters that were delivered at least this long ago; how many they were."""
+        key = (col(OutboxRow.org_id), col(OutboxRow.id))
+        return await self._remove(OutboxRow, key, col(OutboxRow.delivered_at) < func.suture.now() - delivered_for, limit)
+
+    async def idempotency_keys(self, *, kept_for: timedelta, limit: int) -> int:
+        """Remove keys that were begun at least this long ago; how many they were."""
+        names = ("org_id", "principal_id", "route", "key")
+        key = tuple(col(getattr(IdempotencyRow, name)) for name in names)
+        return await self._remove(IdempotencyRow, key, col(IdempotencyRow.created_at) < func.suture.now() - kept_for, limit)
+
+    async def _remove(self, row: type[SQLModel], key: tuple[Any, ...], which: ColumnElement[bool], limit: int) -> int:
+        served = select(*key).where(which).limit(limit)
+        statement = delete(row).where(tuple_(*key).in_(served)).returning(key[0])
+        with translated():
+            async with self._engine.begin() as connection:
+                return len((await connection.execute(statement)).all())
