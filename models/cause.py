@@ -103,7 +103,8 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _EXHAUSTED = re.compile(
-    r"(MemoryError|out of memory|cannot allocate|no space left|too many open files|disk quota|resource temporarily unavailable)",
+    r"(MemoryError|out of memory|cannot allocate|no space left|too many open files|disk quota"
+    r"|resource temporarily unavailable)",
     re.IGNORECASE,
 )
 _SHAPE = re.compile(

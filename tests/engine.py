@@ -175,6 +175,7 @@ async def world(chosen: Settings, shift: Shift, servers: tuple[Stack, Endpoints]
         stack.push_async_callback(telling.close)
         for queue in (each for each in QUEUES if each not in WORKFLOWS):
             await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
+        assert parts.relay is not None
         relay = asyncio.create_task(parts.relay.run())
         services = await stack.enter_async_context(bootstrap.api_services(chosen, through=through))
         yield World(

@@ -157,6 +157,7 @@ class Carrying:
                 id=ref.workflow_id,
                 task_queue="orchestrator",
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+                search_attributes=details.of_org(self._org),
                 static_summary="execute, verify, undo on breach",
             )
         except ChildWorkflowError as error:

@@ -1,7 +1,10 @@
 """What the engine's Web UI shows of a workflow: a sentence, and the attributes people filter by."""
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+with workflow.unsafe.imports_passed_through():
+    from domain.base import OrgId
 
 STAGE = SearchAttributeKey.for_keyword("Stage")
 OUTCOME = SearchAttributeKey.for_keyword("Outcome")
@@ -13,6 +16,11 @@ NEEDS_HUMAN = SearchAttributeKey.for_bool("NeedsHuman")
 APPROVAL_DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
 
 KEYS = (STAGE, OUTCOME, PLAN_ID, ORG_ID, SERVICE, ENVIRONMENT, NEEDS_HUMAN, APPROVAL_DEADLINE)
+
+
+def of_org(org: OrgId) -> TypedSearchAttributes:
+    """What a workflow is found by from its start."""
+    return TypedSearchAttributes([SearchAttributePair(ORG_ID, str(org))])
 
 
 def show(sentence: str) -> None:

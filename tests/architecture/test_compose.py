@@ -136,14 +136,14 @@ def test_passwords_are_written_once(env_files: Path) -> None:
 
 
 def test_a_worker_gets_no_more_roles_than_it_needs() -> None:
-    """Only provisioning has the owner's and the platform's credentials; only `io` has the relay's."""
+    """Only provisioning has the owner's and the platform's credentials; only `io` has the relay's and upkeep's."""
     holders = {file: {name for name, each in SERVICES.items() if f"deploy/secrets/{file}.env" in each.get("env_file", ())}
                for file in ("provision", "io", "upkeep", "postgres")}  # fmt: skip
 
     assert holders == {
         "provision": {"provision"},
         "io": {"provision", "worker-io"},
-        "upkeep": {"provision"},
+        "upkeep": {"provision", "worker-io"},
         "postgres": {"postgres"},
     }
 

@@ -4,15 +4,13 @@ import asyncio
 import json
 
 import pytest
-from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from adapters.codec import data_converter
-from domain.refs import RunRef
 from tests.replay.fixed import HISTORIES, ORG, FixedKeyring
-from workflows.pipeline import PipelineWorkflow
+from tests.replay.mutants import Longer, Shorter
 from workflows.registry import WORKFLOWS, plugin
 
 FILES = sorted(HISTORIES.glob("*.json"))
@@ -57,28 +55,6 @@ def test_nothing_of_ours_is_in_clear():
     found = {word for path in FILES for word in OURS if word in path.read_text()}
     assert found <= IN_IDS
     assert all(str(ORG) in path.read_text() for path in FILES)
-
-
-@workflow.defn(name="PipelineWorkflow")
-class Longer(PipelineWorkflow):
-    """As the real one, with one more thing to do first."""
-
-    @workflow.run
-    async def run(self, ref: RunRef) -> str:
-        await workflow.sleep(1)
-        return await super().run(ref)
-
-
-@workflow.defn(name="PipelineWorkflow")
-class Shorter(PipelineWorkflow):
-    """As the real one, without the last thing it does."""
-
-    @workflow.run
-    async def run(self, ref: RunRef) -> str:
-        return await super().run(ref)
-
-    async def _finish(self):
-        return "succeeded"
 
 
 @pytest.mark.parametrize("mutated", [Longer, Shorter])

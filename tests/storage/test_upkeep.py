@@ -10,9 +10,9 @@ from storage.engine import open_engine
 from storage.upkeep import Removals
 
 LETTERS = text("""
-insert into outbox (org_id, kind, payload, created_at, delivered_at)
-select :org, 'wake', '{}', suture.now() - make_interval(hours => hours), case when delivered then
-  suture.now() - make_interval(hours => hours) end
+insert into outbox (org_id, kind, payload, due_at, created_at, delivered_at)
+select :org, 'wake', '{}', suture.now() + interval '1 year', suture.now() - make_interval(hours => hours),
+  case when delivered then suture.now() - make_interval(hours => hours) end
 from (values (30, true), (23, true), (30, false)) as t (hours, delivered), generate_series(1, :each)""")
 KEYS = text("""
 insert into idempotency_keys (org_id, principal_id, route, key, body_digest, created_at)

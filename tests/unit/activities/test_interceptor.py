@@ -21,7 +21,10 @@ from adapters.logs import JsonFormatter, JsonHandler
 from adapters.metrics import PrometheusMetrics
 from adapters.otel import Tracing
 from domain import errors
-from domain.base import OrgId
+from domain.base import OrgId, PlanId
+from domain.outcome import StepRef
+from domain.plan import Direction
+from domain.refs import PlanRef
 from domain.trace import Trace, current_trace
 
 ORG = OrgId(int=7)
@@ -47,12 +50,12 @@ class Bench:
         tracing.tell(SimpleSpanProcessor(self.spans))
         self._tracing = tracing
 
-    async def run(self, work, *, activity="run_step", headers=None):
+    async def run(self, work, *, activity="run_step", headers=None, args=()):
         environment = ActivityEnvironment()
         told = {"activity_type": activity, "workflow_id": f"fix/{ORG}/x", "workflow_run_id": RUN}
         environment.info = environment.info.__class__(**{**vars(environment.info), **told})
         observed = ObservedActivities(Innermost(work), self._tracing, self.metrics)
-        given = ExecuteActivityInput(fn=work, args=(), executor=None, headers=headers or headers_of(STORY))
+        given = ExecuteActivityInput(fn=work, args=args, executor=None, headers=headers or headers_of(STORY))
         return await environment.run(observed.execute_activity, given)
 
 
@@ -63,6 +66,19 @@ def bench():
 
 def _leaves(kind) -> list[type[errors.HealError]]:
     return [kind, *(leaf for branch in kind.__subclasses__() for leaf in _leaves(branch))]
+
+
+@pytest.mark.parametrize("org", [ORG, OrgId(int=8)])
+async def test_an_argument_about_another_org_than_the_workflow_is_refused(bench, org):
+    """Also one that is only named by a part of it; about its own org the activity is done."""
+    ref = PlanRef(org=org, id=PlanId(int=1))
+    for argument in (ref, StepRef(plan=ref, step=0, direction=Direction.DO)):
+        if org == ORG:
+            assert await bench.run(lambda: "done", args=(argument,)) == "done"
+            continue
+        with pytest.raises(ApplicationError) as refused:
+            await bench.run(lambda: "done", args=(argument,))
+        assert (refused.value.type, refused.value.non_retryable) == ("forbidden", True)
 
 
 @pytest.mark.parametrize("kind", [each for each in _leaves(errors.HealError) if each.__module__ == "domain.errors"])
@@ -87,7 +103,7 @@ async def test_what_is_not_ours_stays_as_it_is(bench, caplog):
     with pytest.raises(KeyError):
         await bench.run(fail)
     assert current_trace.get() is None
-    assert [(each.levelname, each.message, each.activity) for each in caplog.records] == [
+    assert [(each.levelname, each.message, each.activity) for each in caplog.records if each.name == "suture.activities"] == [
         ("ERROR", "activity is broken", "run_step")
     ]
     page = generate_latest(bench.metrics.registry).decode()
