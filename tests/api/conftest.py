@@ -11,6 +11,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 import bootstrap
+import outside
 from adapters.blobs import DirectoryBlobs
 from adapters.secrets import MasterKeyFile
 from adapters.signing import Ed25519Signer
@@ -46,7 +47,7 @@ async def site(
         blobs=DirectoryBlobs(folder / "blobs"),
         hmac_key=HMAC_KEY,
     )
-    services = Services(**bootstrap._use_cases(cast(bootstrap.Base, base), chosen))
+    services = Services(**bootstrap._use_cases(cast(outside.Base, base), chosen))
     engine.approvals = services.approvals
     app = create(services, chosen, registry=CollectorRegistry(), streams=BRIEF)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)

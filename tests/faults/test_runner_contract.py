@@ -1,6 +1,7 @@
 """The fake target's runner keeps the promises of the real one: the same four sentences are true of both."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -30,10 +31,10 @@ class Bench:
         step = self.plan.steps[index]
         return step, self.plan.key(step, Direction.DO)
 
-    async def fence(self, index: int) -> int:
+    async def fence(self, index: int):
         """The token of an attempt whose intent is stored."""
         step, _ = self.step(index)
-        intent = await self.desk.remediation()._intend(self.plan, step, step.do, Direction.DO)
+        intent: Any = await self.desk.remediation()._intend(self.plan, step, step.do, Direction.DO)
         assert intent is not None
         return intent[1]
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 from google.protobuf.message import Message
@@ -98,7 +99,7 @@ def _payloads(message: Message) -> Iterator[Payload]:
             yield from _payloads(child)
 
 
-def _scrub(message: Message) -> None:
+def _scrub(message: Any) -> None:
     """Who worked on it, and on which machine, is nobody's business."""
     if "identity" in message.DESCRIPTOR.fields_by_name:
         message.ClearField("identity")
@@ -112,7 +113,8 @@ def _children(message: Message) -> Iterator[Message]:
     for field, value in message.ListFields():
         if field.type != field.TYPE_MESSAGE:
             continue
-        if field.message_type.GetOptions().map_entry:
+        kind: Any = field.message_type
+        if kind.GetOptions().map_entry:
             yield from (each for each in value.values() if isinstance(each, Message))
         elif isinstance(value, Message):
             yield value

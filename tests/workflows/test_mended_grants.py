@@ -27,7 +27,7 @@ async def _started_by_hand(scene, plan):
     return await scene.world.client.start_workflow(RemediationWorkflow.run, ref, id=ref.workflow_id, task_queue="orchestrator")
 
 
-async def _refused_code(handle) -> str:
+async def _refused_code(handle):
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
     return failed.value.cause.cause.type

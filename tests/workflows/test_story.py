@@ -1,6 +1,5 @@
 """The story of one incident on the real engine, database, policy and processes."""
 
-
 from domain.approval import ApprovalStatus, Choice
 from domain.execution import RunStatus
 from domain.identity import Role
