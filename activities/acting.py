@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
+from activities.ownership import check_is_its_own
 from domain.outcome import Begun, RemediationEnd, VerdictOutcome, VerifyLook
 from domain.refs import PlanRef
 
@@ -23,6 +24,7 @@ class Acting:
 
     @activity.defn
     async def begin_remediation(self, ref: PlanRef) -> Begun:
+        check_is_its_own(ref)
         return await self._remediation.begin(ref)
 
     @activity.defn
@@ -36,5 +38,6 @@ class Acting:
 
     @activity.defn
     async def end_remediation(self, end: RemediationEnd) -> None:
+        check_is_its_own(end.plan)
         await self._remediation.finish(end.plan, end.outcome)
         self._metrics.remediation_ended(end.outcome)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
+from activities.ownership import check_is_its_own
 from domain.execution import Tried
 from domain.outcome import StepOutcome, StepRef
 from domain.preflight import DryRuns
@@ -39,8 +40,10 @@ class Execution:
 
     @activity.defn
     async def prepare_targets(self, ref: PlanRef) -> None:
+        check_is_its_own(ref)
         await self._remediation.prepare(ref)
 
     @activity.defn
     async def run_step(self, ref: StepRef) -> StepOutcome:
+        check_is_its_own(ref.plan)
         return await self._remediation.step(ref)

@@ -13,6 +13,7 @@ from domain.execution import Attempt, Execution
 from domain.identity import Caller, Role
 from domain.pipeline import PipelineSpec
 from domain.versions import Pipeline
+from services.runs import ExecutionView
 from tests.database import Tenant
 from tests.engine import World, until
 from tests.faults import checker
@@ -70,11 +71,18 @@ class Scene:
         return (await self.world.services.runs.get(self.caller, execution)).attempts
 
     async def ended(self, *executions: ExecutionId, within: float = 60) -> None:
-        async def all_final() -> bool:
-            seen = [(await self.world.services.runs.get(self.caller, each)).execution for each in executions]
-            return all(each.status.is_final for each in seen)
+        left = list(executions)
 
-        await until(all_final, within=within, why=f"{len(executions)} runs end")
+        async def all_final() -> bool:
+            seen = [(await self.world.services.runs.get(self.caller, each)).execution for each in left]
+            left[:] = [each.id for each in seen if not each.status.is_final]
+            return not left
+
+        try:
+            await until(all_final, within=within, why=f"{len(executions)} runs end")
+        except AssertionError as error:
+            views = [await self.world.services.runs.get(self.caller, each) for each in left]
+            raise AssertionError(f"{error}; {[_told(each) for each in views]}") from error
 
     async def broken(self) -> list[str]:
         """Every invariant that a run of these pipelines could break."""
@@ -96,6 +104,13 @@ class Scene:
                     return bool((await other.execute(_BLOCKED, {"pid": pid})).scalar_one())
 
             yield waiting
+
+
+def _told(view: ExecutionView) -> str:
+    """Where a run stands, for whoever looks into a failure."""
+    run = view.execution
+    tries = ", ".join(f"{each.kind} {each.status}" for each in view.attempts)
+    return f"{run.id} is {run.status} ({run.error_code}: {run.error_message}): {tries}"
 
 
 def _stage(name: str, needs: Sequence[str], effect: str) -> dict[str, object]:

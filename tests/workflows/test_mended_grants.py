@@ -43,6 +43,16 @@ async def test_starting_the_remediation_of_a_suggestion_is_no_word_to_execute(sc
     assert await scene.carried(plan) == "verified"
 
 
+async def test_a_workflow_of_another_name_does_not_act_on_the_plan(scene):
+    """Whoever starts a second remediation beside the plan's own one changes nothing."""
+    plan, _ = await a_granted_suggestion(scene)
+    ref = PlanRef(org=scene.tenant.org, id=plan.plan.id)
+    beside = f"{ref.workflow_id}/again"
+    handle = await scene.world.client.start_workflow(RemediationWorkflow.run, ref, id=beside, task_queue="orchestrator")
+    assert await _refused_code(handle) == ForbiddenError.code
+    assert ((await scene.current()).version, await _grant(scene, plan)) == (2, GrantStatus.UNUSED)
+
+
 async def _stored_order(scene, plan, operator) -> None:
     async with scene.world.database.transaction(scene.tenant.org) as session:
         request = DecisionRequest(
