@@ -1,7 +1,6 @@
 """How long the stack takes to be ready, and how much memory it holds at rest.
 
-Run as `python -m benchmarks.stack`. Without `--command` it measures PostgreSQL, Temporal and OPA alone. With one, for example
-`--command "suture up --data {data}" --ready-line ready`, it measures whatever that command starts.
+Run as `python -m benchmarks.stack`. It measures all that `suture up` starts; with `--base` PostgreSQL, Temporal and OPA alone.
 """
 
 import argparse
@@ -139,8 +138,12 @@ def show(readings: list[Reading]) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    base = f"{shlex.quote(sys.executable)} -m benchmarks.stack --hold {{data}}"
-    parser.add_argument("--command", default=base, help="what to start; {data} becomes the data directory")
+    python = shlex.quote(sys.executable)
+    parser.add_argument(
+        "--command", default=f"{python} -m cli up --data {{data}}", help="what to start; {data} becomes the data directory"
+    )
+    base = f"{python} -m benchmarks.stack --hold {{data}}"
+    parser.add_argument("--base", dest="command", action="store_const", const=base, help="PostgreSQL, Temporal and OPA alone")
     parser.add_argument("--ready-line", default=READY, help="a line that holds this says: ready")
     parser.add_argument("--ready-url", help="an address that answers when ready, instead of a line")
     parser.add_argument("--rest", type=float, default=3.0, help="seconds between ready and the reading of memory")
