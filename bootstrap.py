@@ -116,6 +116,8 @@ def _stories(base: Base, chosen: "Settings") -> dict[str, Any]:
     from adapters.redaction import PatternRedactor
     from domain.actions import CATALOG
     from services.approvals import Approvals
+    from services.asking import Asking
+    from services.deciding import Deciding
     from services.decisions import Decisions
     from services.diagnosis import Diagnostics
     from services.guard import Guard
@@ -128,11 +130,13 @@ def _stories(base: Base, chosen: "Settings") -> dict[str, Any]:
     from services.runs import Runs
 
     database, ledger, guard = base.database, base.ledger, Guard(region=chosen.region)
-    decisions = Decisions(database)
+    decisions, catalog = Decisions(database), {each.name: each for each in CATALOG}
     intake = Intake(database, ledger, guard, PatternRedactor())
     planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
     return {
-        "approvals": Approvals(database, ledger, guard, base.policy, base.engine, {each.name: each for each in CATALOG}),
+        "approvals": Approvals(database, ledger, base.policy, base.engine),
+        "asking": Asking(database, ledger, guard, base.policy, catalog),
+        "deciding": Deciding(database, ledger, base.policy, catalog),
         "diagnostics": Diagnostics(database, ledger, decisions),
         "incidents": Incidents(database, ledger, guard),
         "intake": intake,
@@ -168,7 +172,15 @@ def _activities(
     found: dict[str, tuple[object, ...]] = {
         "io": (
             Running(cases["runs"]),
-            Governance(cases["incidents"], cases["planning"], preflights, cases["approvals"], cases["recovery"], base.metrics),
+            Governance(
+                cases["incidents"],
+                cases["planning"],
+                preflights,
+                cases["asking"],
+                cases["deciding"],
+                cases["recovery"],
+                base.metrics,
+            ),
             Acting(remediation, base.metrics),
         ),
         "inference": (Inference(cases["diagnostics"]),),

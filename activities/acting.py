@@ -24,8 +24,7 @@ class Acting:
 
     @activity.defn
     async def begin_remediation(self, ref: PlanRef) -> Begun:
-        check_is_its_own(ref)
-        return await self._remediation.begin(ref)
+        return await self._remediation.begin(ref, by=activity.info().workflow_id)
 
     @activity.defn
     async def is_stopped(self, ref: PlanRef) -> bool:

@@ -14,7 +14,8 @@ from domain.recovery import RecoveryFinished
 from domain.refs import IncidentEnd, IncidentRef, PlanRef, PlanWish, RecoveryRef, RequestRef
 
 if TYPE_CHECKING:
-    from services.approvals import Approvals
+    from services.asking import Asking
+    from services.deciding import Deciding
     from services.incidents import Incidents
     from services.planning import Planning
     from services.ports import Metrics
@@ -30,14 +31,16 @@ class Governance:
         incidents: Incidents,
         planning: Planning,
         preflights: Preflights,
-        approvals: Approvals,
+        asking: Asking,
+        deciding: Deciding,
         recovery: Recovery,
         metrics: Metrics,
     ) -> None:
         self._incidents = incidents
         self._planning = planning
         self._preflights = preflights
-        self._approvals = approvals
+        self._asking = asking
+        self._deciding = deciding
         self._recovery = recovery
         self._metrics = metrics
 
@@ -69,27 +72,27 @@ class Governance:
 
     @activity.defn
     async def grant_alone(self, ref: PlanRef) -> None:
-        await self._approvals.grant_alone(ref)
+        await self._deciding.grant_alone(ref)
 
     @activity.defn
     async def open_approval(self, ref: PlanRef) -> Standing:
-        return await self._approvals.open(ref)
+        return await self._asking.open(ref)
 
     @activity.defn
     async def tend_approval(self, ref: PlanRef) -> Standing:
-        return await self._approvals.tend(ref)
+        return await self._asking.tend(ref)
 
     @activity.defn
     async def withdraw_plan(self, ref: PlanRef) -> None:
-        await self._approvals.withdraw(ref)
+        await self._asking.withdraw(ref)
 
     @activity.defn
     async def settle_request(self, ref: RequestRef) -> Settled:
-        return await self._approvals.settle(ref)
+        return await self._deciding.settle(ref)
 
     @activity.defn
     async def look_at_grant(self, ref: PlanRef) -> GrantStanding:
-        return await self._approvals.tend_grant(ref)
+        return await self._asking.tend_grant(ref)
 
     @activity.defn
     async def plan_recovery(self, ref: RecoveryRef) -> PlanRef:

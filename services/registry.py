@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from services.approvals import Approvals
+from services.asking import Asking
 from services.audit import Audit
 from services.codec import Decoding
+from services.deciding import Deciding
 from services.decisions import Decisions
 from services.diagnosis import Diagnostics
 from services.environments import Environments
@@ -28,9 +30,11 @@ from services.workflows import Workflows
 @dataclass(frozen=True)
 class Services:
     approvals: Approvals
+    asking: Asking
     audit: Audit
     blobs: Blobs
     codec: Decoding
+    deciding: Deciding
     decisions: Decisions
     diagnostics: Diagnostics
     environments: Environments

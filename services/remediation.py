@@ -69,18 +69,19 @@ class Remediation:
         self._lease = lease
 
     @repeatable
-    async def begin(self, ref: PlanRef) -> Begun:
-        """Use the grant, once, if the world is still the one that was approved.
+    async def begin(self, ref: PlanRef, *, by: str | None = None) -> Begun:
+        """Use the grant, once, if the world is still the one that was approved; `by` names the workflow that asks.
 
         Raises:
             GrantUsedError: another remediation has used it, or it is over.
-            ForbiddenError: the plan waits for an operator's word, and nobody who may has given it.
+            ForbiddenError: the plan waits for an operator's word, and nobody who may has given it, or another workflow
+                than the plan's own asks.
             UnavailableError: policy cannot be asked, so nothing is decided.
         """
         revision = await self._policy.revision()
         found = await self._recheck.versions(await self._plan(ref))
         try:
-            return await self._use_grant(ref, revision, found)
+            return await self._use_grant(ref, revision, found, is_own=by in {None, ref.workflow_id})
         except (GrantUsedError, ForbiddenError) as refusal:
             async with self._database.transaction(ref.org) as session:
                 plan = (await plans.get(session, ref.id)).plan
@@ -88,14 +89,17 @@ class Remediation:
             raise
 
     @repeatable
-    async def _use_grant(self, ref: PlanRef, revision: str, found: Versions) -> Begun:
+    async def _use_grant(self, ref: PlanRef, revision: str, found: Versions, *, is_own: bool) -> Begun:
         async with self._database.transaction(ref.org) as session:
             state = await plans.get_for_update(session, ref.id)
             grant = await approvals.grant_of(session, ref.id)
             if grant is None:
                 raise GrantUsedError("the plan has no grant")
-            if grant.status is GrantStatus.CONSUMED:
+            if grant.status is GrantStatus.CONSUMED and is_own:
                 return await self._begun_before(session, ref, state, grant)
+            if not is_own:
+                kind = GrantUsedError if grant.status is GrantStatus.CONSUMED else ForbiddenError
+                raise kind("only the plan's own remediation acts on it")
             if (refused := await self._refused(session, state, grant, revision, found)) is not None:
                 return refused
             if state.plan.mode is Mode.SUGGEST:

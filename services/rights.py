@@ -1,14 +1,16 @@
-"""Who had a hand in a plan and so may not decide on it, and who may have a granted one executed."""
+"""Who may decide on a plan and have it executed, and what still counts: a preflight, a grant, a person's word."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approval import DecisionRequest
-from domain.base import PlanId, PrincipalId
-from domain.errors import ForbiddenError
+from domain.approval import Choice, Decision, DecisionRequest, Grant, GrantStatus
+from domain.base import Digest, PlanId, PrincipalId, RequestId
+from domain.errors import ConflictError, ForbiddenError
 from domain.identity import Role
 from domain.plan import FixPlan
+from domain.preflight import Preflight
 from storage import approvals, executions, tokens
 from storage import identity as identities
+from storage.engine import now
 
 
 async def excluded(session: AsyncSession, plan: FixPlan) -> frozenset[PrincipalId]:
@@ -42,3 +44,36 @@ async def check_ordered(session: AsyncSession, plan: PlanId) -> None:
         except ForbiddenError as error:
             refusal = error
     raise refusal
+
+
+async def check_valid(session: AsyncSession, preflight: Preflight | None) -> None:
+    """Raises ConflictError: what the preflight found is too old to agree to."""
+    if preflight is None or preflight.valid_until <= await now(session):
+        raise ConflictError("the plan's preflight is no longer valid; ask for a new plan")
+
+
+async def usable_grant(session: AsyncSession, plan: PlanId) -> Grant:
+    """Raises ConflictError: the plan has no grant, or it is used, ended or too old."""
+    grant = await approvals.grant_of(session, plan)
+    if grant is None or grant.status is not GrantStatus.UNUSED or grant.execute_by <= await now(session):
+        raise ConflictError("the plan has no unused grant; ask for a new plan and approval")
+    return grant
+
+
+def word_of(
+    by: PrincipalId,
+    choice: Choice,
+    digest: Digest,
+    reason: str,
+    auth_method: str,
+    request: RequestId | None = None,
+) -> Decision:
+    """One person's word, before or after its request is stored."""
+    return Decision(
+        principal=by,
+        choice=choice,
+        digest=digest,
+        reason=reason,
+        request=request or RequestId(int=0),
+        auth_method=auth_method,
+    )

@@ -75,7 +75,7 @@ class ApprovalOut(Shown):
 @router.post("", status_code=201, **guarded("plan.create", NotFoundError, ConflictError))
 async def create(body: ApprovalIn, response: Response, caller: Caller, services: Services) -> ApprovalOut:
     """Ask for a decision on the plan, after a preflight that needs people; asking again finds the same approval."""
-    standing = await services.approvals.open(PlanRef(org=caller.org, id=body.plan_id))
+    standing = await services.asking.open(PlanRef(org=caller.org, id=body.plan_id))
     response.headers["Location"] = f"/api/v1/approvals/{standing.approval.shown}"
     return ApprovalOut.of_approval(await services.approvals.get(caller, standing.approval))
 

@@ -48,7 +48,7 @@ async def site(
         hmac_key=HMAC_KEY,
     )
     services = Services(**bootstrap._use_cases(cast(outside.Base, base), chosen))
-    engine.approvals = services.approvals
+    engine.deciding = services.deciding
     app = create(services, chosen, registry=CollectorRegistry(), streams=BRIEF)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:

@@ -9,7 +9,7 @@ from domain.errors import UnavailableError
 from domain.identity import Kind, Role
 from domain.policy import ApprovalFacts, ApprovalRule, AuthorizationFacts, DecisionFacts, Reason
 from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
-from services.approvals import Approvals
+from services.deciding import Deciding
 
 AUTHZ = json.loads((Path(__file__).parents[2] / "policies/data/authz.json").read_text())["settings"]["authz"]
 HOURS = timedelta(hours=1)
@@ -19,7 +19,7 @@ class FakeEngine:
     """Settles a decision as its workflow would, unless told to stay silent."""
 
     def __init__(self) -> None:
-        self.approvals: Approvals | None = None
+        self.deciding: Deciding | None = None
         self.answers = True
         self.is_up = True
 
@@ -30,9 +30,9 @@ class FakeEngine:
     async def wake(self, workflow_id: str) -> None: ...
 
     async def decide(self, workflow_id: str, request: RequestRef, *, within: timedelta) -> Settled | None:
-        if not self.answers or self.approvals is None:
+        if not self.answers or self.deciding is None:
             return None
-        return await self.approvals.settle(request)
+        return await self.deciding.settle(request)
 
     async def ping(self) -> None:
         if not self.is_up:

@@ -13,7 +13,6 @@ from temporalio.client import WorkflowFailureError
 
 from adapters.signing import Ed25519Signer
 from api.app import create
-from domain.actions import CATALOG
 from domain.approval import GrantStatus
 from domain.errors import GrantUsedError
 from domain.identity import Role
@@ -130,9 +129,8 @@ async def test_a21_another_policy_or_runner_makes_the_plan_stale(case, remediati
 
 
 async def _refused_under(case, *, policy):
-    world, catalog = case.scene.world, {each.name: each for each in CATALOG}
-    engine, guard = TemporalEngine(world.client), Guard(region="local")
-    approvals = Approvals(case.database, Ledger(), guard, policy, engine, catalog)
+    world = case.scene.world
+    approvals = Approvals(case.database, Ledger(), policy, TemporalEngine(world.client))
     app = create(replace(world.services, approvals=approvals), world.settings, registry=CollectorRegistry())
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api") as client:
         assert problem(await executed(replace(case, client=client))) == (409, "stale_plan")

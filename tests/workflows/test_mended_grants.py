@@ -121,7 +121,7 @@ async def test_a_withdrawn_plan_holds_no_target(scene):
     async with scene.world.database.transaction(ref.org) as session:
         hour = (await approvals.of_plan(session, ref.id)).rule.execute_within
         await remediations.take_lease(session, ref.org, target, holder=ref.workflow_id, for_=hour)
-    await scene.services.approvals.withdraw(ref)
+    await scene.services.asking.withdraw(ref)
     async with scene.world.database.transaction(ref.org) as session:
         assert await remediations.take_lease(session, ref.org, target, holder="another", for_=hour) == 2
 
@@ -141,7 +141,7 @@ async def test_the_second_word_of_one_person_is_refused(scene, superuser):
 async def test_a_decided_approval_is_not_closed_again(scene):
     """One plan has one open approval, and what is decided stays decided."""
     plan, approval = await a_suggestion(scene)
-    standing = await scene.services.approvals.open(PlanRef(org=scene.tenant.org, id=plan.plan.id))
+    standing = await scene.services.asking.open(PlanRef(org=scene.tenant.org, id=plan.plan.id))
     assert (await scene.decide(approval, Choice.REJECT)).settled
     async with scene.world.database.transaction(scene.tenant.org) as session:
         assert not await approvals.close(session, approval.id, ApprovalStatus.EXPIRED, by=None, notes=None)
