@@ -110,7 +110,8 @@ class TemporalEngine:
                     Carrying.decide, request.id, id=str(request.id), wait_for_stage=WorkflowUpdateStage.ACCEPTED
                 )
                 return await update.result()
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            _go_on_cancelling(error)
             return None
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from error
@@ -149,6 +150,13 @@ class _translated:  # noqa: N801
             if error.status in _GONE:
                 raise errors.NotFoundError("no such workflow") from error
             raise errors.UnavailableError("the workflow engine does not answer; try again") from error
+
+
+def _go_on_cancelling(error: Exception) -> None:
+    """The SDK turns a cancellation of its caller into an error of its own; it must not end there."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def _attributes(org: str) -> TypedSearchAttributes:
