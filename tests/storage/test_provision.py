@@ -6,6 +6,7 @@ import stat
 import pytest
 from sqlalchemy import text
 
+from domain.base import OrgId
 from domain.errors import InvalidError, UnauthenticatedError, UnavailableError
 from provision import provision, write_token
 from services.identity import Identity
@@ -79,7 +80,7 @@ async def test_platform_acts_are_in_the_platform_ledger(platform, found_org, ide
     """Creating and deactivating an org, and throwing the global switch, are entries of a whole chain."""
     before = (await platform.verify()).size
     tenant = await found_org()
-    name = next(org.name for org in await platform.orgs(limit=200) if org.id == tenant.org)
+    name = (await platform.orgs(after=OrgId(int=tenant.org.int - 1), limit=1))[0].name
     await platform.set_org_active(name, is_active=False, reason="unpaid")
     with pytest.raises(UnauthenticatedError):
         await identity.authenticate(tenant.token)

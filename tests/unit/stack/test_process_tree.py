@@ -24,10 +24,12 @@ FOREVER = ("sleep", "300")
 QUICK = Restart(first=timedelta(milliseconds=10), most=timedelta(milliseconds=20), attempts=3)
 STUBBORN = "import os, signal, time; signal.signal(15, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(300)"
 PARENT = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from stack.child import ChildSpec
 from stack.supervise import Supervisor
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
 
 async def main():
     supervisor = Supervisor(Path(sys.argv[1]), report=print)
