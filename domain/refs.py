@@ -2,12 +2,8 @@
 
 from uuid import UUID
 
-from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId, ResumptionId, Value
+from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId, Value
 from domain.incident import Status
-
-
-class OrgRef(Value):
-    org: OrgId
 
 
 class RunRef(Value):
@@ -37,11 +33,6 @@ class PlanRef(Value):
 class RequestRef(Value):
     org: OrgId
     id: RequestId
-
-
-class ResumptionRef(Value):
-    org: OrgId
-    id: ResumptionId
 
 
 def incident_workflow_id(org: OrgId, environment: str, service: str, signature: str) -> str:

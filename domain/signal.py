@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from domain.base import ExecutionId, IncidentId, Instant, OrgId, SignalId, Value, WorkflowId
+from domain.base import IncidentId, Instant, OrgId, SignalId, Value, WorkflowId
 from domain.canonical import digest
 
 SIGNATURE_VERSION = "1"
@@ -42,18 +42,6 @@ class Signal(Value):
     labels: dict[Short, Short] = Field(default_factory=dict, max_length=64)
     payload: dict[str, JsonValue] = Field(default_factory=dict)
     received_at: Instant | None = None
-
-
-class StageFailure(Value):
-    """A failed stage of our own, as it enters the intake."""
-
-    org: OrgId
-    execution: ExecutionId
-    workflow: str
-    environment: str
-    stage: str
-    error_code: str
-    message: str
 
 
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", re.IGNORECASE)

@@ -10,7 +10,7 @@ from domain.execution import Execution
 from domain.identity import Caller
 from domain.incident import Incident, severity_of
 from domain.pipeline import PipelineSpec
-from domain.refs import IncidentRef, incident_workflow_id
+from domain.refs import incident_workflow_id
 from domain.signal import Signal, SignalKind, signature
 from domain.trace import current_trace
 from services.guard import Guard
@@ -172,7 +172,3 @@ def _letter(incident: Incident) -> dict[str, str]:
 def trace_id() -> str | None:
     trace = current_trace.get()
     return trace.trace_id if trace else None
-
-
-def incident_ref(incident: Incident) -> IncidentRef:
-    return IncidentRef(org=incident.org, id=incident.id)

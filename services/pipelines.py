@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actor import Actor
 from domain.base import Digest, PipelineId
 from domain.canonical import digest
-from domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
+from domain.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
 from domain.identity import Caller
 from domain.pipeline import PipelineSpec
 from domain.versions import ConfigVersion, Pipeline
@@ -165,9 +165,3 @@ def _with_config(spec: PipelineSpec, config: Mapping[str, JsonValue]) -> Pipelin
         raise InvalidError(
             "the stages use a key that this config lacks, or a value cannot be stored", pointer="/config"
         ) from error
-
-
-def check_name(pipeline: Pipeline, spec: PipelineSpec) -> None:
-    """Raises ConflictError: the file is about another pipeline."""
-    if pipeline.name != spec.pipeline:
-        raise ConflictError("the file names another pipeline")

@@ -31,6 +31,7 @@ from domain.refs import PlanRef
 from services.decisions import Decisions
 from services.guard import Guard
 from services.ledger import Ledger
+from services.plan_entries import enter
 from services.ports import Policy, Runner
 from storage import diagnoses, incidents, plans, remediations
 from storage import identity as identities
@@ -70,7 +71,9 @@ class Preflights:
                 await remediations.add_dry_run(
                     session, state.plan, step, command=command, passed=run.passed, output=f"{run.fidelity}: {run.output}"
                 )
-            await self._enter(session, state.plan, "plan.rehearsed", {"passed": all(run.passed for run in runs)})
+            await enter(
+                self._ledger, session, state.plan, "plan.rehearsed", SYSTEM, {"passed": all(run.passed for run in runs)}
+            )
         return DryRuns(plan=ref, runs=runs)
 
     @repeatable
@@ -156,18 +159,8 @@ class Preflights:
             explanation="; ".join(each.msg for each in reasons) or "policy lets this plan run alone",
         )
         await self._decisions.record(session, plan.org, record)
-        await self._enter(session, plan, "plan.preflighted", {"tier": preflight.tier, "passed": preflight.passed})
-
-    async def _enter(self, session: AsyncSession, plan: FixPlan, action: str, after: dict[str, object]) -> None:
-        await self._ledger.append(
-            session,
-            plan.org,
-            action,
-            actor=SYSTEM,
-            resource_type="plan",
-            resource_id=plan.id.shown,
-            after=after,
-            incident=plan.incident,
+        await enter(
+            self._ledger, session, plan, "plan.preflighted", SYSTEM, {"tier": preflight.tier, "passed": preflight.passed}
         )
 
 

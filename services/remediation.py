@@ -32,6 +32,7 @@ from domain.stage import ProbeAnswer
 from services.decisions import Decisions
 from services.guard import Guard
 from services.ledger import Ledger
+from services.plan_entries import enter
 from services.ports import Policy, Runner, Signer
 from services.recheck import Recheck, Versions
 from services.rights import check_ordered
@@ -85,7 +86,9 @@ class Remediation:
         except (GrantUsedError, ForbiddenError) as refusal:
             async with self._database.transaction(ref.org) as session:
                 plan = (await plans.get(session, ref.id)).plan
-                await self._enter(session, plan, "remediation.refused", {"code": refusal.code, "reason": str(refusal)})
+                await enter(
+                    self._ledger, session, plan, "remediation.refused", SYSTEM, {"code": refusal.code, "reason": str(refusal)}
+                )
             raise
 
     @repeatable
@@ -109,7 +112,14 @@ class Remediation:
                 raise GrantUsedError(f"the plan is {state.status}, its grant {grant.status}: there is nothing to execute")
             await plans.set_status(session, ref.id, PlanStatus.EXECUTING)
             await incidents.progress(session, state.plan.incident, Status.EXECUTING)
-            await self._enter(session, state.plan, "remediation.started", {"grant": grant.id.shown, "digest": state.digest})
+            await enter(
+                self._ledger,
+                session,
+                state.plan,
+                "remediation.started",
+                SYSTEM,
+                {"grant": grant.id.shown, "digest": state.digest},
+            )
             return await self._begun(session, state.plan)
 
     async def _refused(
@@ -126,7 +136,7 @@ class Remediation:
         if grant.execute_by > await now(session):
             return None
         await approvals.end_grant(session, grant.id, GrantStatus.EXPIRED)
-        await self._enter(session, state.plan, "grant.expired", {"grant": grant.id.shown})
+        await enter(self._ledger, session, state.plan, "grant.expired", SYSTEM, {"grant": grant.id.shown})
         return Begun(outcome=RemediationOutcome.EXPIRED, reason="nobody executed the plan in time")
 
     @repeatable
@@ -147,7 +157,14 @@ class Remediation:
             for target, snapshot in zip(plan.targets, snapshots, strict=True):
                 await remediations.take_lease(session, ref.org, target.key, holder=ref.workflow_id, for_=hold)
                 await remediations.add_snapshot(session, ref.org, snapshot)
-            await self._enter(session, plan, "remediation.prepared", {"targets": [target.key for target in plan.targets]})
+            await enter(
+                self._ledger,
+                session,
+                plan,
+                "remediation.prepared",
+                SYSTEM,
+                {"targets": [target.key for target in plan.targets]},
+            )
 
     async def step(self, ref: StepRef) -> StepOutcome:
         """Run one step in one direction, once: a repeated call finds the receipt, or probes what the first one did."""
@@ -191,7 +208,9 @@ class Remediation:
                 explanation=verdict.reason,
             )
             await self._decisions.record(session, ref.org, record)
-            await self._enter(session, state.plan, f"remediation.judged_{verdict.outcome}", {"reason": verdict.reason})
+            await enter(
+                self._ledger, session, state.plan, f"remediation.judged_{verdict.outcome}", SYSTEM, {"reason": verdict.reason}
+            )
             return verdict
 
     @repeatable
@@ -208,12 +227,12 @@ class Remediation:
                 await plans.set_status(session, ref.id, outcome.plan_status)
             if outcome is RemediationOutcome.UNDO_FAILED and state.status is PlanStatus.EXECUTING:
                 await self._throw_switch(session, state.plan)
-            await self._enter(session, state.plan, f"remediation.{outcome}", {"outcome": outcome})
+            await enter(self._ledger, session, state.plan, f"remediation.{outcome}", SYSTEM, {"outcome": outcome})
 
     async def _wind_up(self, session: AsyncSession, plan: FixPlan, grant: Grant | None) -> None:
         """End an unused grant, and the right to go on of a run that has not begun to."""
         if grant is not None and await approvals.end_grant(session, grant.id, GrantStatus.VOID):
-            await self._enter(session, plan, "grant.void", {"grant": grant.id.shown})
+            await enter(self._ledger, session, plan, "grant.void", SYSTEM, {"grant": grant.id.shown})
         resumption = await remediations.resumption_of(session, plan.key(plan.steps[-1], Direction.DO))
         if resumption is None or resumption.outcome is not None:
             return
@@ -228,7 +247,7 @@ class Remediation:
         level, reason = SwitchLevel.WORKFLOW, f"the undo of plan {plan.id.shown} has failed"
         await switches.put(session, plan.org, level, subject, is_active=True, reason=reason, workflow=workflow, by=None)
         await outbox.add(session, plan.org, Letter.STOPPED, {"level": level, "subject": subject})
-        await self._enter(session, plan, "undo.failed", {"kill_switch": f"{level}/{subject}", "reason": reason})
+        await enter(self._ledger, session, plan, "undo.failed", SYSTEM, {"kill_switch": f"{level}/{subject}", "reason": reason})
 
     async def _once(self, plan: FixPlan, step: Step, told: Command, direction: Direction) -> StepOutcome:
         key = plan.key(step, direction)
@@ -296,7 +315,9 @@ class Remediation:
                 fence=fence,
             )
             if command == fresh:
-                await self._enter(session, plan, f"step.{direction}_intended", {"key": key, "argv": list(told.argv)})
+                await enter(
+                    self._ledger, session, plan, f"step.{direction}_intended", SYSTEM, {"key": key, "argv": list(told.argv)}
+                )
             return command, fence, command != fresh
 
     async def _expected(self, plan: FixPlan, step: Step, direction: Direction) -> Target:
@@ -338,14 +359,14 @@ class Remediation:
             signature = self._signer.sign(bytes.fromhex(sealed)).hex()
             if await remediations.add_receipt(session, plan.org, receipt, digest=sealed, signature=signature):
                 after = {"key": receipt.key, "exit_code": receipt.exit_code, "receipt": sealed, "adopted": adopted}
-                await self._enter(session, plan, f"step.{direction}_done", after)
+                await enter(self._ledger, session, plan, f"step.{direction}_done", SYSTEM, after)
 
     async def _void(
         self, session: AsyncSession, plan: FixPlan, grant: Grant, outcome: RemediationOutcome, reason: str
     ) -> Begun:
         await approvals.end_grant(session, grant.id, GrantStatus.VOID)
         await plans.set_status(session, plan.id, outcome.plan_status)
-        await self._enter(session, plan, f"plan.{outcome}", {"reason": reason})
+        await enter(self._ledger, session, plan, f"plan.{outcome}", SYSTEM, {"reason": reason})
         return Begun(outcome=outcome, reason=reason)
 
     async def _plan(self, ref: PlanRef) -> FixPlan:
@@ -368,18 +389,6 @@ class Remediation:
             environment=plan.environment,
             lease=self._lease,
             verify_within=await _verify_within(session, plan),
-        )
-
-    async def _enter(self, session: AsyncSession, plan: FixPlan, action: str, after: dict[str, object]) -> None:
-        await self._ledger.append(
-            session,
-            plan.org,
-            action,
-            actor=SYSTEM,
-            resource_type="plan",
-            resource_id=plan.id.shown,
-            after=after,
-            incident=plan.incident,
         )
 
 

@@ -84,11 +84,6 @@ async def _add_where(session: AsyncSession, orgs: ColumnElement[bool], letter: L
     await session.execute(insert(OutboxRow).from_select(["org_id", "kind", "payload"], chosen, include_defaults=False))
 
 
-async def mark_delivered(session: AsyncSession, letter: UUID) -> None:
-    """By the one who has already told the engine himself."""
-    await session.execute(update(OutboxRow).where(col(OutboxRow.id) == letter).values(delivered_at=func.suture.now()))
-
-
 async def take_back_decision(session: AsyncSession, request: RequestId) -> None:
     """The request has been refused: its letter does not go out later, when it might count."""
     names_it = col(OutboxRow.payload)["request"].astext == request.shown
