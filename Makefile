@@ -114,10 +114,12 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtualenvs; run: apt-get install $(PYTHON)-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 
+# The lock is complete, so nothing is resolved: a resolver could reach past it, for a newer release of what an extra names.
 $(PACKAGES): | $(BIN)/python
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing the packages of requirements.lock"
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip check >/dev/null || { $(BIN)/python -m pip check; exit 1; }
 	@rm -f $(VENV)/.packages-*
 	@touch $@
 
