@@ -1,5 +1,6 @@
 """What routes are made of: who calls, what that caller may, the services, one page of a list."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -11,12 +12,12 @@ from api.browser import COOKIE, PURPOSE, from_browser, preflight
 from api.callers import AllServices, Caller, Services, identify
 from api.cursors import DEFAULT_LIMIT, After, Cursors, Limit, Listing, Page
 from api.etags import check_match, etag_of, is_unchanged, not_modified
-from api.idempotency import KeyedRoute
+from api.idempotency import AskingRoute, KeyedRoute, digest_of, key_of, route_of
 from api.once import ShownOnceRoute
 from api.problems import refusals
 from api.shown import Moment, Reason, Short, Shown
 from api.streams import Event, Streams
-from domain.base import Id
+from domain.base import Id, RequestId
 from domain.errors import ForbiddenError, HealError, InvalidError, UnauthenticatedError, UnavailableError
 from services.authority import IN_PROCESS, check_allowed
 
@@ -25,6 +26,7 @@ __all__ = [
     "DEFAULT_LIMIT",
     "PURPOSE",
     "AllServices",
+    "AskingRoute",
     "Caller",
     "Event",
     "EventStreams",
@@ -37,6 +39,7 @@ __all__ = [
     "Paging",
     "PagingOf",
     "Reason",
+    "RequestKey",
     "Services",
     "Short",
     "Shown",
@@ -89,6 +92,18 @@ def guarded(
     responses = refusals(UnauthenticatedError, ForbiddenError, *asked, *errors)
     responses |= {status: {"description": meaning} for status, meaning in (answers or {}).items()}
     return {"dependencies": [*first, Depends(guard)], "responses": responses, "openapi_extra": {ACTION: action}}
+
+
+async def request_key(request: Request, caller: Caller) -> RequestId | None:
+    """The decision request that an Idempotency-Key stands for, so that a repeat after a lost answer finds its row."""
+    key = key_of(request)
+    if key is None:
+        return None
+    of = f"{caller.org}/{caller.id}/{route_of(request)}/{key}/{await digest_of(request)}"
+    return RequestId(bytes=hashlib.sha256(of.encode()).digest()[:16])
+
+
+RequestKey = Annotated[RequestId | None, Depends(request_key)]
 
 
 class Paging:

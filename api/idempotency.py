@@ -18,7 +18,7 @@ from api.errors import KeyReusedError, KeyRunningError, MalformedError
 from api.problems import answer
 from domain.base import Digest, OrgId, PrincipalId
 from domain.errors import HealError
-from domain.idempotency import Answer, Begun, KeyScope, Mismatch, Replay, Running
+from domain.idempotency import Answer, Begun, Fresh, KeyScope, Mismatch, Replay, Running
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -29,63 +29,107 @@ _LARGEST = 256 * 1024
 _NOT_FINAL = frozenset({401, 408, 425, 429})
 _KEPT_HEADERS = ("content-type", "location", "etag")
 _GIVE_BACK_WITHIN = timedelta(seconds=2)
+Work = Callable[[], Awaitable[Answer | None]]
+Keep = Callable[[KeyScope, Fresh, Work], Awaitable[bool]]
 
 
 class IdempotencyStore(Protocol):
-    """Remembers keys for `KEPT_FOR`; one of many concurrent `begin`s with a new key gets `Fresh`."""
+    """Remembers keys for `KEPT_FOR`; one of many concurrent `begin`s with a new key gets `Fresh`.
+
+    Whoever has it does the work once: `at_once` commits its changes and its answer together, `in_turn` the changes first.
+    """
 
     async def begin(self, scope: KeyScope, digest: Digest) -> Begun: ...
 
-    async def finish(self, scope: KeyScope, answer: Answer) -> None: ...
+    async def at_once(self, scope: KeyScope, fresh: Fresh, work: Work) -> bool: ...
 
-    async def abandon(self, scope: KeyScope) -> None: ...
+    async def in_turn(self, scope: KeyScope, fresh: Fresh, work: Work) -> bool: ...
+
+    async def abandon(self, scope: KeyScope, fresh: Fresh) -> None: ...
 
 
 class Idempotency:
     """What `KeyedRoute` finds as `app.state.idempotency`: the store, and who is asking (401 when nobody)."""
 
     def __init__(self, store: IdempotencyStore, identify: Callable[[Request], Awaitable[tuple[OrgId, PrincipalId]]]) -> None:
-        self._store = store
+        self.store = store
         self._identify = identify
 
-    async def serve(self, request: StrictRequest, handler: Handler, *, route: str, key: str) -> Response:
-        """The stored answer, or the handler's, which is stored when it is final."""
+    async def serve(self, request: StrictRequest, handler: Handler, *, route: str, key: str, keep: Keep) -> Response:
+        """The stored answer, or the handler's, which is kept when it is final."""
         org, principal = await self._identify(request)
         scope = KeyScope(org=org, principal=principal, route=route, key=key)
-        begun = await self._store.begin(scope, await _digest(request))
-        if isinstance(begun, Replay):
-            return _replayed(begun.answer)
-        if isinstance(begun, Running):
-            raise KeyRunningError("the first request with this key is still being served")
-        if isinstance(begun, Mismatch):
-            raise KeyReusedError("the key was sent before with another request", pointer="header:idempotency-key")
-        return await self._serve_fresh(scope, request, handler)
+        match await self.store.begin(scope, await digest_of(request)):
+            case Replay(answer=stored):
+                return _replayed(stored)
+            case Running():
+                raise KeyRunningError("the first request with this key is still being served")
+            case Mismatch():
+                raise KeyReusedError("the key was sent before with another request", pointer="header:idempotency-key")
+            case Fresh() as fresh:
+                return await self._serve_fresh(scope, fresh, request, handler, keep)
 
-    async def _serve_fresh(self, scope: KeyScope, request: Request, handler: Handler) -> Response:
+    async def _serve_fresh(self, scope: KeyScope, fresh: Fresh, request: Request, handler: Handler, keep: Keep) -> Response:
+        answered: list[Response] = []
+
+        async def work() -> Answer | None:
+            answered.append(await _answered(request, handler))
+            if answered[-1].status_code >= 500:
+                raise _CameToNothing
+            return _storable(answered[-1])
+
         kept = False
         try:
-            response = await _answered(request, handler)
-            stored = _storable(response)
-            if stored is not None:
-                await self._store.finish(scope, stored)
-                kept = True
+            kept = await keep(scope, fresh, work)
+        except _CameToNothing:
+            kept = False
         finally:
             if not kept:
                 async with asyncio.timeout(_GIVE_BACK_WITHIN.total_seconds()):
-                    await self._store.abandon(scope)
-        return response
+                    await self.store.abandon(scope, fresh)
+        return answered[-1]
+
+
+class _CameToNothing(Exception):  # noqa: N818
+    """The handler failed, so nothing it did is kept."""
 
 
 class KeyedRoute(StrictRoute):
     """A strict route whose POSTs honour Idempotency-Key when it is sent."""
 
     async def serve(self, request: StrictRequest, handler: Handler) -> Response:
-        sent = request.headers.getlist(HEADER)
-        if request.method != "POST" or not sent:
+        key = key_of(request)
+        if request.method != "POST" or key is None:
             return await handler(request)
         idempotency = cast(Idempotency, request.app.state.idempotency)
-        route = f"{request.method} {self.endpoint.__module__}.{self.endpoint.__qualname__}"
-        return await idempotency.serve(request, handler, route=route, key=parse_key(sent))
+        keep = self._keep(idempotency.store)
+        return await idempotency.serve(request, handler, route=route_of(request), key=key, keep=keep)
+
+    def _keep(self, store: IdempotencyStore) -> Keep:
+        return store.at_once
+
+
+class AskingRoute(KeyedRoute):
+    """A keyed route whose change a workflow has to see before there is an answer; `RequestKey` names that change."""
+
+    def _keep(self, store: IdempotencyStore) -> Keep:
+        return store.in_turn
+
+
+def route_of(request: Request) -> str:
+    """The route as a key knows it: the same under each prefix."""
+    endpoint = request.scope["endpoint"]
+    return f"{request.method} {endpoint.__module__}.{endpoint.__qualname__}"
+
+
+def key_of(request: Request) -> str | None:
+    """The Idempotency-Key that was sent.
+
+    Raises:
+        MalformedError: there are two, or it is none.
+    """
+    sent = request.headers.getlist(HEADER)
+    return parse_key(sent) if sent else None
 
 
 def parse_key(sent: list[str]) -> str:
@@ -104,7 +148,7 @@ def parse_key(sent: list[str]) -> str:
     return key
 
 
-async def _digest(request: StrictRequest) -> Digest:
+async def digest_of(request: Request) -> Digest:
     """What the key stands for: the target with its ids and query, the media type and the body."""
     target = json.dumps(
         [request.path_params, request.url.query, request.headers.get("content-type")], default=str, sort_keys=True

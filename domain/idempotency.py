@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from domain.base import OrgId, PrincipalId, Value
+from domain.base import Instant, OrgId, PrincipalId, Value
 
 
 class KeyScope(Value):
@@ -23,7 +23,9 @@ class Answer(Value):
 
 
 class Fresh(Value):
-    """Nobody holds the key: carry on, then finish or abandon."""
+    """Nobody held the key: it is the caller's, since then, until it is answered, given back, or taken over by a later one."""
+
+    since: Instant
 
 
 class Replay(Value):

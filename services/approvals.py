@@ -62,16 +62,19 @@ class Approvals:
         *,
         reason: str = "",
         digest: Digest | None = None,
+        request: RequestId | None = None,
     ) -> Submitted:
-        """Store what an authenticated person wants, then ask the workflow to count it.
+        """Store what an authenticated person wants, then ask the workflow to count it; the same `request` is stored once.
 
         Raises:
             NotFoundError, ApprovalClosedError, ForbiddenError, SeparationOfDutiesError: refused and audited.
         """
-        request = await self._audited(caller, approval_id, self._ask(caller, approval_id, choice, reason, digest))
-        return await self._deliver(caller, request)
+        ask = self._ask(caller, approval_id, choice, reason, digest, request)
+        return await self._deliver(caller, await self._audited(caller, approval_id, ask))
 
-    async def approve_plan(self, caller: Caller, plan: PlanId, *, reason: str = "") -> Submitted:
+    async def approve_plan(
+        self, caller: Caller, plan: PlanId, *, reason: str = "", request: RequestId | None = None
+    ) -> Submitted:
         """Approve the plan by naming it; a plan never changes, so its name is its digest."""
         async with self._database.transaction(caller.org) as session:
             await plans.get(session, plan)
@@ -80,10 +83,10 @@ class Approvals:
             refusal = ConflictError("the plan does not wait for an approval; run its preflight first")
             await self._refuse(caller, plan, "approval.refused", refusal)
             raise refusal
-        return await self.submit(caller, found.id, Choice.APPROVE, reason=reason)
+        return await self.submit(caller, found.id, Choice.APPROVE, reason=reason, request=request)
 
-    async def request_execution(self, caller: Caller, plan: PlanId) -> Submitted:
-        """Ask to execute a granted plan whose mode is `suggest`.
+    async def request_execution(self, caller: Caller, plan: PlanId, *, request: RequestId | None = None) -> Submitted:
+        """Ask to execute a granted plan whose mode is `suggest`; the same `request` is stored once.
 
         Raises:
             NotFoundError: no such plan.
@@ -92,7 +95,7 @@ class Approvals:
         """
         revision = await self._policy.revision()
         try:
-            asked = await self._ask_to_execute(caller, plan, revision)
+            asked = await self._ask_to_execute(caller, plan, revision, request)
         except ConflictError as refusal:
             await self._refuse(caller, plan, "execution.refused", refusal)
             raise
@@ -128,30 +131,42 @@ class Approvals:
 
     @repeatable
     async def _ask(
-        self, caller: Caller, approval_id: ApprovalId, choice: Choice, reason: str, digest: Digest | None
+        self,
+        caller: Caller,
+        approval_id: ApprovalId,
+        choice: Choice,
+        reason: str,
+        digest: Digest | None,
+        request: RequestId | None,
     ) -> DecisionRequest:
         async with self._database.transaction(caller.org) as session:
             approval = await store.get_for_update(session, approval_id)
+            if request is not None and (known := await store.find_request(session, request)) is not None:
+                return known
             state = await plans.get(session, approval.plan)
             approval = approval.model_copy(update={"excluded": await excluded(session, state.plan)})
             word = word_of(caller.id, choice, digest or approval.digest, reason, caller.auth_method)
             approval.with_decision(word, by=caller.principal, issuer=caller.issuer, now=await now(session))
             return await self._store_request(
-                session, caller, RequestKind.DECIDE, state, approval.id, choice, reason, digest=word.digest
+                session, caller, RequestKind.DECIDE, state, approval.id, choice, reason, digest=word.digest, request=request
             )
 
     @repeatable
-    async def _ask_to_execute(self, caller: Caller, plan: PlanId, revision: str) -> DecisionRequest | str:
+    async def _ask_to_execute(
+        self, caller: Caller, plan: PlanId, revision: str, request: RequestId | None
+    ) -> DecisionRequest | str:
         """The stored request, or why the world is no longer the one that was approved."""
         async with self._database.transaction(caller.org) as session:
             state = await plans.get_for_update(session, plan)
+            if request is not None and (known := await store.find_request(session, request)) is not None:
+                return known
             if state.status is PlanStatus.SUPERSEDED:
                 newer = await plans.superseder(session, plan)
                 raise StalePlanError(f"the plan is stale; the new one is {newer.shown if newer else 'being made'}")
             grant = await usable_grant(session, plan)
             moved = await self._moved(session, state.plan, grant, revision)
             if moved is None:
-                return await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "")
+                return await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "", request=request)
             await self._void(session, caller, state, grant, moved)
             return moved
 
@@ -184,9 +199,10 @@ class Approvals:
         reason: str,
         *,
         digest: Digest | None = None,
+        request: RequestId | None = None,
     ) -> DecisionRequest:
-        request = DecisionRequest(
-            id=RequestId.of(await new_id(session)),
+        stored = DecisionRequest(
+            id=request or RequestId.of(await new_id(session)),
             kind=kind,
             plan=state.plan.id,
             approval=approval,
@@ -197,8 +213,8 @@ class Approvals:
             reason=reason,
             auth_method=caller.auth_method,
         )
-        await store.add_request(session, caller.org, request)
-        letter = {"request": request.id.shown, "workflow_id": state.carrier}
+        await store.add_request(session, caller.org, stored)
+        letter = {"request": stored.id.shown, "workflow_id": state.carrier}
         await outbox.add(session, caller.org, Letter.DECIDE, letter, after=_ANSWER_WITHIN)
         await enter(
             self._ledger,
@@ -206,12 +222,14 @@ class Approvals:
             state.plan,
             f"plan.{kind}_requested",
             Actor.calling(caller),
-            {"request": request.id.shown, "choice": choice},
+            {"request": stored.id.shown, "choice": choice},
         )
-        return request
+        return stored
 
     async def _deliver(self, caller: Caller, request: DecisionRequest) -> Submitted:
         async with self._database.transaction(caller.org) as session:
+            if (counted := await self._counted(session, request)) is not None:
+                return counted
             carrier = (await plans.get(session, request.plan)).carrier
         ref = RequestRef(org=caller.org, id=request.id)
         try:
@@ -221,6 +239,16 @@ class Approvals:
             raise
         approval = settled.approval if settled else None
         return Submitted(request=request.id, approval=approval, settled=settled is not None)
+
+    async def _counted(self, session: AsyncSession, request: DecisionRequest) -> Submitted | None:
+        """What a request that was delivered before has come to; the workflow may have gone on since."""
+        if request.approval is None:
+            grant = await store.grant_of(session, request.plan)
+            is_used = grant is not None and grant.status is GrantStatus.CONSUMED
+            return Submitted(request=request.id, approval=None, settled=True) if is_used else None
+        approval = await store.get(session, request.approval)
+        is_counted = any(each.request == request.id for each in approval.decisions)
+        return Submitted(request=request.id, approval=approval, settled=True) if is_counted else None
 
     async def _audited(self, caller: Caller, approval: ApprovalId, attempt) -> DecisionRequest:  # type: ignore[no-untyped-def]
         """The request that `attempt` stores, or its refusal after that has been written down."""

@@ -194,16 +194,21 @@ async def add_request(session: AsyncSession, org: OrgId, request: DecisionReques
 
 async def get_request(session: AsyncSession, request: RequestId) -> DecisionRequest:
     """Raises NotFoundError: nobody stored such a request in the caller's org."""
-    row = await session.scalar(select(RequestRow).where(RequestRow.id == request))
-    if row is None:
+    found = await find_request(session, request)
+    if found is None:
         raise NotFoundError(f"no decision request {request.shown}")
-    return _to_request(row)
+    return found
+
+
+async def find_request(session: AsyncSession, request: RequestId) -> DecisionRequest | None:
+    row = await session.scalar(select(RequestRow).where(RequestRow.id == request))
+    return _to_request(row) if row else None
 
 
 async def execute_requests(session: AsyncSession, plan: PlanId, *, limit: int) -> list[DecisionRequest]:
     """The stored requests to execute `plan`, the newest first."""
     statement = select(RequestRow).where(RequestRow.plan_id == plan, RequestRow.kind == str(RequestKind.EXECUTE))
-    rows = await session.scalars(statement.order_by(col(RequestRow.id).desc()).limit(limit))
+    rows = await session.scalars(statement.order_by(col(RequestRow.created_at).desc()).limit(limit))
     return [_to_request(row) for row in rows]
 
 

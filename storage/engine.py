@@ -14,9 +14,10 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Column, DateTime, func, text
@@ -61,6 +62,17 @@ def open_engine(url: str, *, size: int = 8, name: str = "suture") -> AsyncEngine
     )
 
 
+class _Together(NamedTuple):
+    """The transaction that the present task's transactions are parts of."""
+
+    engine: AsyncEngine
+    org: OrgId
+    session: AsyncSession
+
+
+_together: ContextVar[_Together | None] = ContextVar("together", default=None)
+
+
 class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -69,9 +81,35 @@ class Database:
     async def transaction(self, org: OrgId) -> AsyncIterator[AsyncSession]:
         """Commit on the way out, roll back on any error; row-level security sees only `org`.
 
+        Inside of `together` it is a savepoint: it can still fail alone, and is kept when the whole is.
+
         Raises:
             UnavailableError: the database cannot be reached or has no room.
         """
+        whole = _together.get()
+        if whole is not None and (whole.engine, whole.org) == (self._engine, org):
+            with translated():
+                async with whole.session.begin_nested():
+                    yield whole.session
+        else:
+            async with self._alone(org) as session:
+                yield session
+
+    @asynccontextmanager
+    async def together(self, org: OrgId) -> AsyncIterator[None]:
+        """What this task's transactions of `org` do in here is committed at once, or not at all.
+
+        One after the other only: they share one session. Nothing in here may wait for somebody else to see their rows.
+        """
+        async with self._alone(org) as session:
+            token = _together.set(_Together(self._engine, org, session))
+            try:
+                yield
+            finally:
+                _together.reset(token)
+
+    @asynccontextmanager
+    async def _alone(self, org: OrgId) -> AsyncIterator[AsyncSession]:
         with translated():
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 await session.execute(text("select set_config('app.org', :org, true)"), {"org": str(UUID(int=org.int))})

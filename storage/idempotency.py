@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import Digest
-from domain.idempotency import Answer, Begun, KeyScope, Mismatch, Replay, Running
+from domain.idempotency import Answer, Begun, Fresh, KeyScope, Mismatch, Replay, Running
 from storage.engine import document, moment
 
 
@@ -27,24 +27,23 @@ class IdempotencyRow(SQLModel, table=True):
     created_at: datetime | None = Field(default=None, sa_column=moment())
 
 
-async def add(session: AsyncSession, scope: KeyScope, digest: Digest) -> bool:
-    """Whether this call added it."""
+async def add(session: AsyncSession, scope: KeyScope, digest: Digest) -> Fresh | None:
+    """The key as the caller's, or None where somebody has it already."""
     statement = insert(IdempotencyRow).values(_columns(scope) | {"body_digest": digest})
-    added = statement.on_conflict_do_nothing().returning(col(IdempotencyRow.key))
-    return (await session.execute(added)).first() is not None
+    return _fresh(await session.scalar(statement.on_conflict_do_nothing().returning(col(IdempotencyRow.created_at))))
 
 
 async def take_over(
     session: AsyncSession, scope: KeyScope, digest: Digest, *, kept_for: timedelta, answered_within: timedelta
-) -> bool:
-    """Whether the key was forgotten or its server had crashed, and is this caller's now."""
+) -> Fresh | None:
+    """The key as the caller's, if it was forgotten or its server had crashed."""
     created, now = col(IdempotencyRow.created_at), func.suture.now()
     crashed = (
         col(IdempotencyRow.status).is_(None) & (created <= now - answered_within) & (col(IdempotencyRow.body_digest) == digest)
     )
     statement = update(IdempotencyRow).where(_is(scope), (created <= now - kept_for) | crashed)
     fresh = {"body_digest": digest, "status": None, "headers": None, "body": None, "created_at": now}
-    return (await session.execute(statement.values(fresh).returning(col(IdempotencyRow.key)))).first() is not None
+    return _fresh(await session.scalar(statement.values(fresh).returning(created)))
 
 
 async def look(session: AsyncSession, scope: KeyScope, digest: Digest) -> Begun:
@@ -60,14 +59,20 @@ async def look(session: AsyncSession, scope: KeyScope, digest: Digest) -> Begun:
     return Replay(answer=Answer(status=row.status, headers=headers, body=(row.body or b"").decode()))
 
 
-async def finish(session: AsyncSession, scope: KeyScope, answer: Answer) -> None:
+async def finish(session: AsyncSession, scope: KeyScope, fresh: Fresh, answer: Answer) -> bool:
+    """Whether the key was still the caller's to answer."""
     stored = {"status": answer.status, "headers": [list(pair) for pair in answer.headers], "body": answer.body.encode()}
-    await session.execute(update(IdempotencyRow).where(_is(scope), col(IdempotencyRow.status).is_(None)).values(stored))
+    statement = update(IdempotencyRow).where(_is_still(scope, fresh)).values(stored).returning(col(IdempotencyRow.key))
+    return (await session.execute(statement)).first() is not None
 
 
-async def remove(session: AsyncSession, scope: KeyScope) -> None:
-    """Forget a key that has no answer."""
-    await session.execute(delete(IdempotencyRow).where(_is(scope), col(IdempotencyRow.status).is_(None)))
+async def remove(session: AsyncSession, scope: KeyScope, fresh: Fresh) -> None:
+    """Forget a key that is still the caller's and has no answer."""
+    await session.execute(delete(IdempotencyRow).where(_is_still(scope, fresh)))
+
+
+def _fresh(since: datetime | None) -> Fresh | None:
+    return Fresh(since=since) if since else None
 
 
 def _columns(scope: KeyScope) -> dict[str, Any]:
@@ -80,3 +85,7 @@ def _is(scope: KeyScope) -> ColumnElement[bool]:
         & (col(IdempotencyRow.route) == scope.route)
         & (col(IdempotencyRow.key) == scope.key)
     )
+
+
+def _is_still(scope: KeyScope, fresh: Fresh) -> ColumnElement[bool]:
+    return _is(scope) & col(IdempotencyRow.status).is_(None) & (col(IdempotencyRow.created_at) == fresh.since)

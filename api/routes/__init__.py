@@ -29,6 +29,7 @@ ROUTERS = (
     events.router,
     incidents.router,
     fix.router,
+    fix.asking,
     approvals.router,
     decisions.router,
     recovery.router,

@@ -77,6 +77,7 @@ async def _use_up(services: Services, caller: Caller, code: str) -> None:
     """Raises UnauthenticatedError: the link was opened before."""
     key = hashlib.sha256(code.encode()).hexdigest()
     scope = KeyScope(org=caller.org, principal=caller.id, route=_LINK, key=key)
-    if not isinstance(await services.idempotency.begin(scope, key), Fresh):
+    fresh = await services.idempotency.begin(scope, key)
+    if not isinstance(fresh, Fresh):
         raise UnauthenticatedError("the link was opened before: make another one")
-    await services.idempotency.finish(scope, Answer(status=204))
+    await services.idempotency.finish(scope, fresh, Answer(status=204))

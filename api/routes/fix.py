@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from fastapi import APIRouter, Response
 
-from api.deps import Caller, KeyedRoute, Reason, Services, Short, Shown, etag_of, guarded
+from api.deps import AskingRoute, Caller, KeyedRoute, Reason, RequestKey, Services, Short, Shown, etag_of, guarded
 from domain.base import Digest, IncidentId, Instant, PlanId, PreflightId, PrincipalId, RequestId, Value
 from domain.errors import (
     ApprovalClosedError,
@@ -25,6 +25,7 @@ from services.approvals import Submitted
 from services.planning import PlanView
 
 router = APIRouter(prefix="/fix", tags=["fix"], route_class=KeyedRoute)
+asking = APIRouter(prefix="/fix", tags=["fix"], route_class=AskingRoute)
 _LATER = {202: "stored; it counts as soon as the workflow has taken it"}
 
 
@@ -146,25 +147,25 @@ async def preflight(body: PlanNamed, response: Response, caller: Caller, service
     return PlanOut.of_view(view)
 
 
-@router.post(
+@asking.post(
     "/approve",
     **guarded("approval.decide", NotFoundError, ConflictError, ApprovalClosedError, SeparationOfDutiesError, answers=_LATER),
 )
-async def approve(body: ApproveIn, response: Response, caller: Caller, services: Services) -> SubmittedOut:
+async def approve(body: ApproveIn, response: Response, caller: Caller, services: Services, request: RequestKey) -> SubmittedOut:
     """Approve a plan by naming it: a plan never changes, so its name is its digest."""
-    submitted = await services.approvals.approve_plan(caller, body.plan_id, reason=body.notes)
+    submitted = await services.approvals.approve_plan(caller, body.plan_id, reason=body.notes, request=request)
     return await _submitted(submitted, body.plan_id, response, caller, services)
 
 
-@router.post(
+@asking.post(
     "/execute",
     **guarded("plan.execute", NotFoundError, ConflictError, StalePlanError, GrantUsedError, answers=_LATER),
 )
-async def execute(body: ExecuteIn, response: Response, caller: Caller, services: Services) -> SubmittedOut:
+async def execute(body: ExecuteIn, response: Response, caller: Caller, services: Services, request: RequestKey) -> SubmittedOut:
     """Execute a granted plan; `dryrun` shows what its rehearsal said instead."""
     match body.runner:
         case Runner.AGENT:
-            submitted = await services.approvals.request_execution(caller, body.plan_id)
+            submitted = await services.approvals.request_execution(caller, body.plan_id, request=request)
             return await _submitted(submitted, body.plan_id, response, caller, services)
         case Runner.DRYRUN:
             view = await services.planning.preflighted(caller, body.plan_id)

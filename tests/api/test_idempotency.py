@@ -2,8 +2,10 @@
 
 import asyncio
 
+from sqlalchemy import text
+
 from domain.identity import Role
-from tests.api.site import Person, Site, spec
+from tests.api.site import Person, Site, everything, spec
 from tests.database import FoundOrg, Tenant
 
 KEY = {"Idempotency-Key": "a-key-of-mine"}
@@ -97,3 +99,19 @@ async def test_a_refusal_while_policy_is_down_may_be_tried_again(site: Site, som
     up = await someone.post("/workflows", {"name": "later"}, headers=KEY)
 
     assert (down.status_code, up.status_code) == (503, 201)
+
+
+async def test_a_decision_whose_answer_got_lost_is_found_by_its_key(site: Site, tenant: Tenant) -> None:
+    """It is stored before its workflow hears of it: a repeat finds that request, and makes no second one."""
+    incident = await everything(site, tenant)
+    approver = await site.person(tenant, Role.APPROVER)
+    body = {"plan_id": incident.ids["plan_id"]}
+    first = await approver.post("/fix/approve", body, headers=KEY)
+    async with site.database.transaction(tenant.org) as session:
+        await session.execute(text("delete from idempotency_keys where principal_id = :id"), {"id": approver.caller.id})
+    again = await approver.post("/fix/approve", body, headers=KEY)
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (again.json()["request_id"], again.headers.get("idempotency-replayed")) == (first.json()["request_id"], None)
+    async with site.database.transaction(tenant.org) as session:
+        assert await session.scalar(text("select count(*) from decision_requests")) == 1

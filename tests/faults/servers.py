@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from provision import provision
 from stack.postgres import Postgres, PostgresAddress
@@ -50,23 +51,20 @@ async def own_server(kms) -> AsyncIterator[OwnServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class AckLostProxy:
-    """Passes bytes on; now and then it ends the connection where the answer to a COMMIT should have come."""
+class Proxy:
+    """Passes bytes on; what becomes of the answer to a COMMIT, its subclasses say."""
 
-    def __init__(self, address: PostgresAddress, folder: Path, *, losing: float, seed: int) -> None:
+    def __init__(self, address: PostgresAddress, folder: Path) -> None:
         self._server = f"{address.host}/.s.PGSQL.{address.port}"
         self._address = address
         self._folder = folder
-        self._losing = losing
-        self._dice = random.Random(seed)
         self._pairs: set[asyncio.Task[None]] = set()
-        self.commits = self.lost = 0
 
     def urls(self, database: str) -> DatabaseUrls:
         return urls_of(self._address.model_copy(update={"host": str(self._folder)}), database)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["AckLostProxy"]:
+    async def open(self) -> AsyncIterator[Self]:
         listener = await asyncio.start_unix_server(self._join, self._folder / f".s.PGSQL.{self._address.port}")
         try:
             yield self
@@ -94,13 +92,40 @@ class AckLostProxy:
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool = False) -> None:
         with suppress(ConnectionError):
             while chunk := await source.read(_CHUNK):
-                if answers and COMMITTED in chunk and self._is_lost():
+                if answers and COMMITTED in chunk and await self._is_lost():
                     return
                 sink.write(chunk)
                 await sink.drain()
 
-    def _is_lost(self) -> bool:
+    async def _is_lost(self) -> bool:
+        """Whether the connection ends where the answer to a COMMIT should have come."""
+        raise NotImplementedError
+
+
+class AckLostProxy(Proxy):
+    """Now and then an answer is lost."""
+
+    def __init__(self, address: PostgresAddress, folder: Path, *, losing: float, seed: int) -> None:
+        super().__init__(address, folder)
+        self._losing = losing
+        self._dice = random.Random(seed)
+        self.commits = self.lost = 0
+
+    async def _is_lost(self) -> bool:
         self.commits += 1
         lost = self._dice.random() < self._losing
         self.lost += lost
         return lost
+
+
+class HoldingProxy(Proxy):
+    """Once told to, it keeps every answer to a COMMIT to itself until it is told otherwise."""
+
+    def __init__(self, address: PostgresAddress, folder: Path) -> None:
+        super().__init__(address, folder)
+        self.passes = asyncio.Event()
+        self.passes.set()
+
+    async def _is_lost(self) -> bool:
+        await self.passes.wait()
+        return False

@@ -7,28 +7,36 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
+import pytest
 from sqlalchemy import text
 
 from stack import ports
 from tests.engine import ROOT, until
 from tests.faults.report import counted
+from tests.faults.servers import HoldingProxy
 from tests.faults.workers import Workers
 
 HEAD = "select seq from audit_heads where org_id = :org for update"
-KEY = "select key from idempotency_keys where org_id = :org and key = :key for update"
-ROWS = text("select count(*) from signals where org_id = :org and idempotency_key = :key")
-ANSWERED_WITHIN = timedelta(seconds=61)
+OPERATES = text("update principals set roles = array_append(roles, 'operator') where org_id = :org and id = :id")
+ROWS = {
+    "events": text("select count(*) from signals where org_id = :org"),
+    "runs": text("select count(*) from executions where org_id = :org"),
+}
 
 
 @asynccontextmanager
-async def serving(workers: Workers, folder: Path, port: int):
+async def serving(workers: Workers, folder: Path, port: int, database: str):
     """A real API process; whoever kills it may, and it is gone at the end."""
-    environment = workers.environment() | {"SUTURE_API_PORT": str(port), "SUTURE_API_HOST": "127.0.0.1"}
+    environment = workers.environment() | {
+        "SUTURE_API_PORT": str(port),
+        "SUTURE_API_HOST": "127.0.0.1",
+        "SUTURE_DATABASE_URL": database,
+    }
     log = folder / f"api-{time.time_ns()}.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -56,43 +64,61 @@ async def _answers(port: int) -> bool:
         return False
 
 
-async def test_f03_an_api_killed_before_its_answer_is_asked_again(scene, workers, shift, fault, tmp_path):
-    """The commit stands, the answer does not; the same request with the same key finds the one row."""
-    port, tenant, broken, bodies = ports.choose(0)[0], scene.tenant, [], []
-    rounds = counted(20)
-    for _ in range(rounds):
-        key = f"f03-{uuid4().hex}"
-        async with serving(workers, tmp_path, port) as doomed:
-            async with scene.locked(HEAD, org=tenant.org) as is_waited_for:
-                asking = asyncio.create_task(_post(port, tenant.token, key))
-                await until(is_waited_for, why="the request is about to commit")
-                holding = scene.locked(KEY, org=tenant.org, key=key)
-                is_answering = await holding.__aenter__()
-            await until(is_answering, why="the change is committed and the answer is being kept")
-            os.kill(doomed.pid, signal.SIGKILL)
-            await doomed.wait()
-            await holding.__aexit__(None, None, None)
-            lost = await asking
-            broken += [] if lost is None else [f"the killed API has answered {lost}"]
-        async with serving(workers, tmp_path, port):
-            await shift(tenant.org, ANSWERED_WITHIN)
-            first, again = [await _post(port, tenant.token, key) for _ in range(2)]
-        bodies.append(first)
-        broken += [] if first == again and first is not None and first[0] < 300 else [f"answered {first}, then {again}"]
-        async with scene.superuser.connect() as connection:
-            rows = (await connection.execute(ROWS, {"org": tenant.org, "key": key})).scalar_one()
-        broken += [] if rows == 1 else [f"I1: {rows} rows"]
-    fault.note(runs=rounds, violations=[*broken, *await scene.broken()], answered=bodies[-1][0])
+@pytest.mark.parametrize("what", ["events", "runs"])
+async def test_f03_an_api_killed_before_its_answer_is_asked_again(scene, workers, postgres, fault, tmp_path_factory, what):
+    """The commit stands, the answer does not; the same request with the same key gets the answer, and there is one row."""
+    port, tenant, folder, broken = ports.choose(0)[0], scene.tenant, tmp_path_factory.mktemp("api"), []
+    path, body = await _request(scene, what)
+    rounds = counted(10)
+    async with HoldingProxy(postgres, folder).open() as proxy:
+        database = proxy.urls("suture_tests").app
+        for number in range(rounds):
+            key = f"f03-{uuid4().hex}"
+            async with serving(workers, folder, port, database) as doomed:
+                async with scene.locked(HEAD, org=tenant.org) as is_waited_for:
+                    asking = asyncio.create_task(_post(port, path, tenant.token, key, body))
+                    await until(is_waited_for, why="the request is about to commit")
+                    proxy.passes.clear()
+                await until(partial(_are_stored, scene, what, number + 1), why="the change is committed")
+                os.kill(doomed.pid, signal.SIGKILL)
+                await doomed.wait()
+                proxy.passes.set()
+                lost = await asking
+                broken += [] if lost is None else [f"the killed API has answered {lost}"]
+            async with serving(workers, folder, port, database):
+                again = [await _post(port, path, tenant.token, key, body) for _ in range(2)]
+            first = again[0]
+            broken += [] if first == again[1] and first is not None and first[0] < 300 else [f"answered {again}"]
+            broken += [] if await _are_stored(scene, what, number + 1) else ["I1: another row"]
+    fault.note(runs=rounds, violations=[*broken, *await _broken(scene, what)], answered=first[0])
 
 
-async def _post(port: int, token: str, key: str) -> tuple[int, str] | None:
+async def _request(scene, what: str) -> tuple[str, dict[str, object]]:
+    """An event is known by its own key; the start of a run only by its Idempotency-Key."""
+    if what == "runs":
+        async with scene.superuser.begin() as connection:
+            await connection.execute(OPERATES, {"org": scene.tenant.org, "id": scene.tenant.admin.id})
+        return f"/pipelines/{(await scene.pipeline('killed')).id.shown}/runs", {}
+    return "/events", {"event_type": "fault", "payload": {}, "occurred_at": "2026-01-01T00:00:00Z"}
+
+
+async def _are_stored(scene, what: str, count: int) -> bool:
+    async with scene.superuser.connect() as connection:
+        return (await connection.execute(ROWS[what], {"org": scene.tenant.org})).scalar_one() == count
+
+
+async def _broken(scene, what: str) -> list[str]:
+    """The runs go on for as long as their environment has no worker, so only events have all come to their end."""
+    return [] if what == "runs" else await scene.broken()
+
+
+async def _post(port: int, path: str, token: str, key: str, body: dict[str, object]) -> tuple[int, str] | None:
     """Status and body, or None when the connection ends without an answer."""
-    body = {"event_type": "fault", "payload": {}, "idempotency_key": key, "occurred_at": "2026-01-01T00:00:00Z"}
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as client,
-            client.post(f"http://127.0.0.1:{port}/api/v1/events", json=body, headers=headers) as answer,
+            client.post(f"http://127.0.0.1:{port}/api/v1{path}", json=body, headers=headers) as answer,
         ):
             return answer.status, await answer.text()
     except aiohttp.ClientError:

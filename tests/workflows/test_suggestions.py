@@ -1,10 +1,12 @@
 """Plans that a person asks for, plans that need no person, and replays of what failed for good."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from domain.approval import Choice, GrantStatus
+from domain.base import RequestId
 from domain.errors import ConflictError
 from domain.execution import RunStatus
 from domain.incident import Status
@@ -13,7 +15,7 @@ from domain.policy import Tier
 from domain.recovery import RecoveryOutcome
 from storage import approvals
 from tests.engine import until
-from tests.workflows.suggestions import a_granted_suggestion
+from tests.workflows.suggestions import a_granted_suggestion, a_suggestion
 
 
 async def _grant(scene, plan):
@@ -31,6 +33,25 @@ async def test_a_suggestion_is_executed_at_an_operators_word(scene):
     incident = await scene.until_incident(plan.plan.incident, Status.VERIFIED)
     assert (incident.waiting_runs, (await scene.current()).version) == ((), 1)
     assert await _grant(scene, plan) is GrantStatus.CONSUMED
+
+
+async def test_a_word_whose_answer_got_lost_is_said_again(scene):
+    """Under the same request an approval and an order to execute find what they came to, even after the workflow went on."""
+    plan, approval = await a_suggestion(scene)
+    services, word, order = scene.services.approvals, RequestId(int=uuid4().int), RequestId(int=uuid4().int)
+    said = [await services.submit(scene.approver, approval.id, Choice.APPROVE, request=word) for _ in range(2)]
+    ordered = await services.request_execution(scene.operator, plan.plan.id, request=order)
+    assert await scene.carried(plan) == Status.VERIFIED
+    again = [
+        await services.submit(scene.approver, approval.id, Choice.APPROVE, request=word),
+        await services.request_execution(scene.operator, plan.plan.id, request=order),
+    ]
+    assert [(each.request, each.settled) for each in (*said, ordered, *again)] == [(word, True)] * 2 + [
+        (order, True),
+        (word, True),
+        (order, True),
+    ]
+    assert len((await services.get(scene.author, approval.id)).decisions) == 1
 
 
 async def test_a_grant_that_nobody_uses_expires(scene):
