@@ -94,8 +94,7 @@ class Carrying:
         return refused or await self._remediate(ref)
 
     async def _preflight(self, ref: PlanRef, state: PlanState) -> Preflighted:
-        details.enter("preflight", f"preflight of **{state.plan.summary}**")
-        workflow.upsert_search_attributes([details.PLAN_ID.value_set(str(ref.id))])
+        details.enter("preflight", f"preflight of **{state.plan.summary}**", details.PLAN_ID.value_set(str(ref.id)))
         queue = Execution.queue.format(environment=state.plan.environment)
         runs = await workflow.execute_activity_method(Execution.rehearse, ref, task_queue=queue, **options.REHEARSE)
         return await workflow.execute_activity_method(
@@ -112,8 +111,10 @@ class Carrying:
             Governance.open_approval, ref, task_queue=Governance.queue, **options.POLICY
         )
         self._is_open = True
-        details.enter("approval", f"waiting for people until {standing.decide_by:%Y-%m-%d %H:%M} UTC", needs_human=True)
-        workflow.upsert_search_attributes([details.APPROVAL_DEADLINE.value_set(standing.decide_by)])
+        deadline = details.APPROVAL_DEADLINE.value_set(standing.decide_by)
+        details.enter(
+            "approval", f"waiting for people until {standing.decide_by:%Y-%m-%d %H:%M} UTC", deadline, needs_human=True
+        )
         return _refusal(await self._decided(ref))
 
     async def _decided(self, ref: PlanRef) -> Standing:
@@ -157,7 +158,7 @@ class Carrying:
                 id=ref.workflow_id,
                 task_queue="orchestrator",
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=details.of_org(self._org),
+                search_attributes=details.of_child(self._org, "execution"),
                 static_summary="execute, verify, undo on breach",
             )
         except ChildWorkflowError as error:

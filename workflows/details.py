@@ -1,7 +1,9 @@
 """What the engine's Web UI shows of a workflow: a sentence, and the attributes people filter by."""
 
+from typing import Any
+
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
     from domain.base import OrgId
@@ -18,9 +20,9 @@ APPROVAL_DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
 KEYS = (STAGE, OUTCOME, PLAN_ID, ORG_ID, SERVICE, ENVIRONMENT, NEEDS_HUMAN, APPROVAL_DEADLINE)
 
 
-def of_org(org: OrgId) -> TypedSearchAttributes:
-    """What a workflow is found by from its start."""
-    return TypedSearchAttributes([SearchAttributePair(ORG_ID, str(org))])
+def of_child(org: OrgId, stage: str) -> TypedSearchAttributes:
+    """What a child is found by from its start."""
+    return TypedSearchAttributes([SearchAttributePair(ORG_ID, str(org)), SearchAttributePair(STAGE, stage)])
 
 
 def show(sentence: str) -> None:
@@ -28,7 +30,7 @@ def show(sentence: str) -> None:
     workflow.set_current_details(sentence)
 
 
-def enter(stage: str, sentence: str, *, needs_human: bool = False) -> None:
-    """As `show`, at the beginning of a stage."""
+def enter(stage: str, sentence: str, *known: SearchAttributeUpdate[Any], needs_human: bool = False) -> None:
+    """As `show`, at the beginning of a stage, with what is `known` by then: each call is an event of the history."""
     show(sentence)
-    workflow.upsert_search_attributes([STAGE.value_set(stage), NEEDS_HUMAN.value_set(needs_human)])
+    workflow.upsert_search_attributes([STAGE.value_set(stage), NEEDS_HUMAN.value_set(needs_human), *known])

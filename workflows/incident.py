@@ -49,10 +49,9 @@ class IncidentWorkflow(Carrying):
         )
         if incident.ended_at is not None or incident.is_at_rest:
             return incident.status
-        self._introduce(incident)
         plan: PlanState | None = None
         try:
-            await self._diagnose(ref)
+            await self._diagnose(ref, incident)
             status = Status.PLANNING
             for _ in range(PLANS):
                 plan = await self._plan(ref, supersedes=plan)
@@ -68,17 +67,9 @@ class IncidentWorkflow(Carrying):
                 raise
             return Status.NEEDS_HUMAN
 
-    def _introduce(self, incident: Incident) -> None:
-        workflow.upsert_search_attributes(
-            [
-                details.ORG_ID.value_set(str(incident.org)),
-                details.SERVICE.value_set(incident.service),
-                details.ENVIRONMENT.value_set(incident.environment),
-            ]
-        )
-
-    async def _diagnose(self, ref: IncidentRef) -> None:
-        details.enter("diagnosis", "finding out why")
+    async def _diagnose(self, ref: IncidentRef, incident: Incident) -> None:
+        where = (details.SERVICE.value_set(incident.service), details.ENVIRONMENT.value_set(incident.environment))
+        details.enter("diagnosis", "finding out why", *where)
         cause = await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
         details.show(cause or "no cause found")
 
@@ -90,8 +81,8 @@ class IncidentWorkflow(Carrying):
         return await workflow.execute_activity_method(Governance.plan_fix, wish, task_queue=Governance.queue, **options.POLICY)
 
     async def _close(self, ref: IncidentRef, status: Status) -> Status:
-        details.enter(status, f"ended: **{status}**", needs_human=status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK})
-        workflow.upsert_search_attributes([details.OUTCOME.value_set(status)])
+        needs_human = status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK}
+        details.enter(status, f"ended: **{status}**", details.OUTCOME.value_set(status), needs_human=needs_human)
         self._told = self._heard
         return await self._end(ref, status)
 

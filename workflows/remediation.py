@@ -60,7 +60,7 @@ class RemediationWorkflow:
         self._woken += 1
 
     async def _act(self, begun: Begun) -> RemediationOutcome:
-        details.enter("execution", "preparing targets")
+        details.show("preparing targets")
         try:
             await self._prepare(begun)
         except ActivityError as error:
