@@ -187,5 +187,5 @@ def test_the_image_installs_from_the_lock() -> None:
     """The image holds what the lock names, by hash, and nothing else is fetched."""
     steps = (ROOT / "deploy" / "Dockerfile").read_text()
 
-    assert "--require-hashes -r requirements.lock" in steps
-    assert re.findall(r"pip install (?!--require-hashes|--no-deps --no-build-isolation)", steps) == []
+    assert "--no-deps --require-hashes -r requirements.lock" in steps
+    assert re.findall(r"pip install (?!--no-deps --require-hashes|--no-deps --no-build-isolation)", steps) == []
