@@ -135,8 +135,8 @@ def _stories(base: Base, chosen: "Settings") -> dict[str, Any]:
     planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
     return {
         "approvals": Approvals(database, ledger, base.policy, base.engine),
-        "asking": Asking(database, ledger, guard, base.policy, catalog),
-        "deciding": Deciding(database, ledger, base.policy, catalog),
+        "asking": Asking(database, ledger, guard, decisions, base.policy, catalog),
+        "deciding": Deciding(database, ledger, decisions, base.policy, catalog),
         "diagnostics": Diagnostics(database, ledger, decisions),
         "incidents": Incidents(database, ledger, guard),
         "intake": intake,
@@ -161,13 +161,15 @@ def _activities(
     from services.preflights import Preflights
     from services.remediation import Remediation
     from services.stages import Stages
+    from services.weighing import Weighing
 
     guard = Guard(region=chosen.region, keeps_orgs_apart=keeps_orgs_apart())
     catalog = {each.name: each for each in CATALOG}
     runners = {"pipeline": _pipeline_runner(base, cases, guard, process, chosen)}
-    preflights = Preflights(base.database, base.ledger, guard, cases["decisions"], base.policy, runners, catalog)
+    weighing = Weighing(base.database, base.policy, catalog)
+    preflights = Preflights(base.database, base.ledger, guard, cases["decisions"], weighing, runners)
     remediation = Remediation(
-        base.database, base.ledger, guard, cases["decisions"], base.policy, runners, base.signer, lease=chosen.lease
+        base.database, base.ledger, guard, cases["decisions"], weighing, runners, base.signer, lease=chosen.lease
     )
     found: dict[str, tuple[object, ...]] = {
         "io": (

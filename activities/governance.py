@@ -46,11 +46,11 @@ class Governance:
 
     @activity.defn
     async def look_at_incident(self, ref: IncidentRef) -> Incident:
-        return await self._incidents.look(ref)
+        return await self._incidents.look(ref, by=activity.info().workflow_id or "")
 
     @activity.defn
     async def close_incident(self, end: IncidentEnd) -> None:
-        await self._incidents.close(end.incident, end.status)
+        await self._incidents.close(end.incident, end.status, by=activity.info().workflow_id or "")
 
     @activity.defn
     async def plan_fix(self, wish: PlanWish) -> PlanState | None:

@@ -169,7 +169,8 @@ class Grant(Value):
 
 
 class GrantStanding(Value):
-    """Where a grant stands, and in how long it is worth looking again."""
+    """Where a grant stands, and in how long it is worth looking again; `is_moot` when nobody needs its plan any more."""
 
     status: GrantStatus
     look_again_in: timedelta
+    is_moot: bool = False

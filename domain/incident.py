@@ -69,6 +69,7 @@ class Incident(Value):
     slo_impact: dict[str, JsonValue] = Field(default_factory=dict)
     meta: dict[str, JsonValue] = Field(default_factory=dict)
     waiting_runs: tuple[ExecutionId, ...] = ()
+    is_carried_elsewhere: bool = False
 
     @property
     def is_at_rest(self) -> bool:

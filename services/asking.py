@@ -22,23 +22,35 @@ from domain.errors import (
 from domain.identity import SwitchScope
 from domain.incident import Status
 from domain.plan import CLOSED, PlanState, PlanStatus
-from domain.policy import ApprovalFacts, Tier
+from domain.policy import ApprovalFacts, ApprovalRule, Tier
 from domain.refs import PlanRef
+from services.decisions import Decisions, policy_record
 from services.guard import Guard
 from services.ledger import Ledger
 from services.plan_entries import enter
 from services.ports import Policy
-from services.preflights import plan_facts
 from services.rights import check_valid, excluded
+from services.weighing import plan_facts
 from storage import approvals as store
 from storage import audit, incidents, plans, remediations
 from storage.engine import Database, new_id, now, repeatable
 
+_WAITS_FOR_PEOPLE = frozenset({PlanStatus.DRAFT, PlanStatus.AWAITING_APPROVAL})
+
 
 class Asking:
-    def __init__(self, database: Database, ledger: Ledger, guard: Guard, policy: Policy, catalog: Mapping[str, Action]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        guard: Guard,
+        decisions: Decisions,
+        policy: Policy,
+        catalog: Mapping[str, Action],
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._decisions = decisions
         self._guard = guard
         self._policy = policy
         self._catalog = catalog
@@ -55,12 +67,14 @@ class Asking:
             preflight = await plans.latest_preflight(session, ref.id)
         if preflight is None or not preflight.passed or preflight.tier is not Tier.HUMAN:
             raise ConflictError("an approval is asked for only after a preflight that passed and needs people")
-        facts = plan_facts(state.plan, preflight.dry_runs, self._catalog)
-        rule = await self._policy.approval_rule(ApprovalFacts(plan=facts))
+        facts = ApprovalFacts(plan=plan_facts(state.plan, preflight.dry_runs, self._catalog))
+        rule = await self._policy.approval_rule(facts)
         async with self._database.transaction(ref.org) as session:
-            await plans.get_for_update(session, ref.id)
+            state = await plans.get_for_update(session, ref.id)
             existing = await store.of_plan(session, ref.id)
             if existing is None:
+                if state.status not in _WAITS_FOR_PEOPLE:
+                    raise ConflictError(f"the plan is {state.status}: nobody is asked about it any more")
                 await check_valid(session, preflight)
                 approval = Approval(
                     id=ApprovalId.of(await new_id(session)),
@@ -73,6 +87,8 @@ class Asking:
                     opened_at=await now(session),
                 )
                 await self._add(session, ref.org, state, approval)
+                record = policy_record(state.plan, [facts], rule.revision, _demands(rule))
+                await self._decisions.record(session, ref.org, record)
             found = await store.of_plan(session, ref.id)
             return await self._standing(session, found or existing)  # type: ignore[arg-type]
 
@@ -98,12 +114,17 @@ class Asking:
 
     @repeatable
     async def tend_grant(self, ref: PlanRef) -> GrantStanding:
-        """Where the plan's grant stands; one that nobody used in time is over."""
+        """Where the plan's grant stands; one that nobody used in time is over, and so is one that nobody needs any more."""
         async with self._database.transaction(ref.org) as session:
             state = await plans.get_for_update(session, ref.id)
             grant = await store.grant_of(session, ref.id)
             if grant is None:
                 raise ConflictError("the plan has no grant")
+            if grant.status is GrantStatus.UNUSED and await self._is_moot(session, state):
+                await store.end_grant(session, grant.id, GrantStatus.VOID)
+                await plans.set_status(session, ref.id, PlanStatus.BLOCKED)
+                await enter(self._ledger, session, state.plan, "grant.void", SYSTEM, {"grant": grant.id.shown})
+                return GrantStanding(status=GrantStatus.VOID, look_again_in=timedelta(seconds=1), is_moot=True)
             left = grant.execute_by - await now(session)
             if grant.status is GrantStatus.UNUSED and left <= timedelta(0):
                 await store.end_grant(session, grant.id, GrantStatus.EXPIRED)
@@ -122,6 +143,7 @@ class Asking:
                 await self._close(session, state, found, ApprovalStatus.WITHDRAWN, PlanStatus.NEEDS_HUMAN)
             elif state.status not in CLOSED:
                 await plans.set_status(session, ref.id, PlanStatus.NEEDS_HUMAN)
+                await enter(self._ledger, session, state.plan, "plan.withdrawn", SYSTEM, {"status": PlanStatus.NEEDS_HUMAN})
             grant = await store.grant_of(session, ref.id)
             if grant is not None and await store.end_grant(session, grant.id, GrantStatus.VOID):
                 await enter(self._ledger, session, state.plan, "grant.void", SYSTEM, {"grant": grant.id.shown})
@@ -174,3 +196,7 @@ class Asking:
         except StoppedError:
             return True
         return False
+
+
+def _demands(rule: ApprovalRule) -> str:
+    return f"{rule.quorum} of {', '.join(rule.roles)} within {rule.decide_within}"

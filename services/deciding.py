@@ -29,11 +29,12 @@ from domain.identity import Principal
 from domain.plan import PlanState, PlanStatus
 from domain.policy import DecisionFacts, Tier
 from domain.refs import PlanRef, RequestRef
+from services.decisions import Decisions, policy_record
 from services.ledger import Ledger
 from services.plan_entries import enter, note_refusal
 from services.ports import Policy
-from services.preflights import plan_facts
 from services.rights import check_may_execute, check_valid, excluded, usable_grant, word_of
+from services.weighing import plan_facts
 from storage import approvals as store
 from storage import decisions as decision_rows
 from storage import identity as identities
@@ -44,9 +45,12 @@ _AUTO_EXECUTE_WITHIN = timedelta(minutes=10)
 
 
 class Deciding:
-    def __init__(self, database: Database, ledger: Ledger, policy: Policy, catalog: Mapping[str, Action]) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, decisions: Decisions, policy: Policy, catalog: Mapping[str, Action]
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._decisions = decisions
         self._policy = policy
         self._catalog = catalog
 
@@ -82,7 +86,7 @@ class Deciding:
             if (existing := await store.grant_of(session, ref.id)) is not None:
                 return existing.id
             await check_valid(session, preflight)
-            record = await decision_rows.latest_of_plan(session, ref.id)
+            record = await decision_rows.latest_auto(session, ref.id)
             return await self._grant(session, state, _AUTO_EXECUTE_WITHIN, None, record)
 
     @repeatable
@@ -108,27 +112,40 @@ class Deciding:
         approval = approval.model_copy(update={"excluded": await excluded(session, state.plan)})
         word = word_of(by.id, request.choice or Choice.REJECT, request.digest, request.reason, request.auth_method, request.id)
         decided = approval.with_decision(word, by=by, issuer=token.issuer, now=await now(session))
-        await self._check_policy(state, approval, by, token.issuer, word)
+        await self._check_policy(session, state, approval, by, token.issuer, word)
         await store.add_decision(session, state.plan.org, approval.id, word)
         return decided
 
     async def _check_policy(
-        self, state: PlanState, approval: Approval, by: Principal, issuer: PrincipalId, word: Decision
+        self,
+        session: AsyncSession,
+        state: PlanState,
+        approval: Approval,
+        by: Principal,
+        issuer: PrincipalId,
+        word: Decision,
     ) -> None:
-        facts = plan_facts(state.plan, (), self._catalog)
-        reasons = await self._policy.may_decide(
-            DecisionFacts(
-                plan=facts,
-                principal=by.id,
-                issuer=issuer,
-                kind=by.kind,
-                roles=by.roles,
-                is_active=by.is_active,
-                choice=word.choice,
-                excluded=approval.excluded,
-            )
+        """Raises ForbiddenError: policy does not let this person decide; what it said is kept either way."""
+        preflight = await plans.latest_preflight(session, state.plan.id)
+        facts = DecisionFacts(
+            plan=plan_facts(state.plan, preflight.dry_runs if preflight else (), self._catalog),
+            principal=by.id,
+            issuer=issuer,
+            kind=by.kind,
+            roles=by.roles,
+            is_active=by.is_active,
+            choice=word.choice,
+            excluded=approval.excluded,
         )
-        if reasons:
+        reasons = await self._policy.may_decide(facts)
+        decision = "may not decide" if reasons else "may decide"
+        record = policy_record(state.plan, [facts], approval.rule.revision, decision, reasons)
+        record = record.model_copy(update={"reviewer": by.id})
+        if not reasons:
+            await self._decisions.record(session, state.plan.org, record)
+        else:
+            async with self._database.transaction(state.plan.org) as apart:
+                await self._decisions.record(apart, state.plan.org, record)
             raise ForbiddenError("; ".join(f"{each.code}: {each.msg}" for each in reasons))
 
     async def _settle(self, session: AsyncSession, state: PlanState, decided: Approval, request: DecisionRequest) -> None:

@@ -1,12 +1,32 @@
 """Decision records: written with what they decided, read by everybody, changed by nobody."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.base import DecisionId, IncidentId, Instant, OrgId
-from domain.decision import DecisionRecord
+from domain.base import DecisionId, IncidentId, Instant, OrgId, Value
+from domain.canonical import digest
+from domain.decision import DecisionRecord, DecisionType
+from domain.plan import FixPlan
+from domain.policy import Refusal
 from domain.trace import current_trace
 from storage import decisions as store
 from storage.engine import Database
+
+
+def policy_record(plan: FixPlan, told: Sequence[Value], revision: str, decision: str, reasons: Refusal = ()) -> DecisionRecord:
+    """What policy of `revision` said about a plan when it was told these facts."""
+    return DecisionRecord(
+        incident=plan.incident,
+        plan=plan.id,
+        type=DecisionType.POLICY,
+        model=f"opa/{revision}",
+        inputs_hash=digest([each.model_dump(mode="json") for each in told]),
+        confidence=plan.confidence,
+        decision=decision,
+        reason_codes=tuple(each.code for each in reasons),
+        explanation="; ".join(each.msg for each in reasons) or decision,
+    )
 
 
 class Decisions:

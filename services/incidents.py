@@ -63,19 +63,26 @@ class Incidents:
 
         return await self._database.retrying(caller.org, work)
 
-    async def look(self, ref: IncidentRef) -> Incident:
+    async def look(self, ref: IncidentRef, *, by: str) -> Incident:
+        """The incident as the workflow `by` finds it: with its runs, and whether another one carries a plan for it."""
         async with self._database.transaction(ref.org) as session:
-            return await self._with_runs(session, await store.get(session, ref.id))
+            found = await self._with_runs(session, await store.get(session, ref.id))
+            elsewhere = await plans.carried_elsewhere(session, ref.id, carrier=by)
+            return found.model_copy(update={"is_carried_elsewhere": elsewhere})
 
     @repeatable
-    async def close(self, ref: IncidentRef, status: Status) -> Incident:
-        """End the story as `status`: verified resumes the other runs, a rest leaves them waiting for a person.
+    async def close(self, ref: IncidentRef, status: Status, *, by: str) -> Incident:
+        """End the story of the workflow `by` as `status`: verified resumes the other runs, a rest leaves them waiting.
+
+        While another workflow carries a plan for the incident, only a fix that is verified ends it.
 
         A rest for which no run waits any more is an end; where none ever waited, a person opened it and closes it.
         """
         async with self._database.transaction(ref.org) as session:
             incident = await store.get_for_update(session, ref.id)
             if incident.status in ENDED:
+                return incident
+            if status is not Status.VERIFIED and await plans.carried_elsewhere(session, ref.id, carrier=by):
                 return incident
             waiting = await executions.waiting_on(session, ref.id)
             if status is Status.VERIFIED:
@@ -101,7 +108,7 @@ class Incidents:
             incident = await store.get_for_update(session, incident_id)
             if incident.ended_at is not None:
                 raise ConflictError(f"the incident has ended as {incident.status}")
-            if incident.status is Status.EXECUTING:
+            if await plans.is_executing(session, incident_id):
                 raise ConflictError("a fix is being executed; engage the kill switch to stop it")
             for plan in made:
                 await self._void_grant(session, incident, plan)

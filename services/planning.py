@@ -57,7 +57,7 @@ class Planning:
 
     @repeatable
     async def heal(self, ref: IncidentRef, *, carrier: str, supersedes: PlanId | None = None) -> PlanState | None:
-        """The plan for the incident's likeliest cause, or None when a person has to look."""
+        """The plan for the incident's likeliest cause, or None: a person has to look, or another workflow carries a plan."""
         revision = await self._policy.revision()
         async with self._database.transaction(ref.org) as session:
             if supersedes is not None:
@@ -67,6 +67,8 @@ class Planning:
                 return None
             if (made := await _already_made(session, incident, carrier, supersedes)) is not None:
                 return made
+            if await plans.carried_elsewhere(session, ref.id, carrier=carrier):
+                return None
             if supersedes is not None:
                 await plans.set_status(session, supersedes, PlanStatus.SUPERSEDED)
             plan = await self._choose(session, incident, revision, mode=Mode.AUTO, by=None, supersedes=supersedes)
@@ -314,8 +316,8 @@ def _why(action: Action, situation: Situation, excluded: tuple[Excluded, ...]) -
 
 
 async def _authors(session: AsyncSession, run: Execution, situation: Situation) -> tuple[PrincipalId, ...]:
-    """Who wrote the versions the plan moves between, and who started a run that waits for it."""
-    numbers = {situation.version, situation.known_good or situation.version}
+    """Who wrote the versions the plan moves between, what is current included, and who started a run that waits for it."""
+    numbers = {situation.version, situation.current, situation.known_good or situation.version}
     versions = [await pipelines.version(session, run.pipeline, number) for number in sorted(numbers)]
     starters = [run.started_by]
     if run.incident is not None:

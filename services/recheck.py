@@ -11,10 +11,9 @@ from domain.plan import FixPlan, PlanState
 from services.guard import Guard
 from services.ports import Runner
 from services.rights import excluded
-from storage import approvals, incidents, tokens
+from services.weighing import Versions, Weighed
+from storage import approvals, incidents, plans, tokens
 from storage import identity as identities
-
-Versions = Mapping[str, str | None]
 
 
 class Recheck:
@@ -55,13 +54,13 @@ class Recheck:
         return f"the incident has ended as {incident.status}"
 
     async def stale_reason(
-        self, session: AsyncSession, plan: FixPlan, grant: Grant, revision: str, found: Versions
+        self, session: AsyncSession, plan: FixPlan, grant: Grant, weighed: Weighed | None, found: Versions
     ) -> str | None:
-        """What is no longer as it was approved."""
+        """What is no longer as it was approved; `weighed` is what policy says today."""
         if plan.digest != grant.digest:
             return "the plan is no longer the one that was approved"
-        if revision != plan.policy_revision:
-            return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
+        if (reason := await self._policy_reason(session, plan, weighed)) is not None:
+            return reason
         runner = self._runners.get(plan.runner)
         if runner is None or runner.version != plan.runner_version:
             return "the plan's runner has changed"
@@ -72,6 +71,15 @@ class Recheck:
             if version != target.version:
                 return f"{target.name} is at {version}, the plan was made for {target.version}"
         return await self._authority_lost(session, plan, grant)
+
+    async def _policy_reason(self, session: AsyncSession, plan: FixPlan, weighed: Weighed | None) -> str | None:
+        preflight = await plans.latest_preflight(session, plan.id)
+        if weighed is None or preflight is None:
+            return "no preflight of the plan counts any more"
+        revision = weighed.autonomy.revision
+        if revision != plan.policy_revision:
+            return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
+        return weighed.stricter_reason(preflight.tier)
 
     async def _authority_lost(self, session: AsyncSession, plan: FixPlan, grant: Grant) -> str | None:
         """Why the people who agreed no longer may."""

@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approval import Choice, Decision, DecisionRequest, Grant, GrantStatus
 from domain.base import Digest, PlanId, PrincipalId, RequestId
-from domain.errors import ConflictError, ForbiddenError
+from domain.errors import ConflictError, ForbiddenError, SeparationOfDutiesError
 from domain.identity import Role
 from domain.plan import FixPlan
 from domain.preflight import Preflight
@@ -27,12 +27,19 @@ async def excluded(session: AsyncSession, plan: FixPlan) -> frozenset[PrincipalI
 
 
 async def check_may_execute(session: AsyncSession, request: DecisionRequest) -> None:
-    """Raises ForbiddenError: whoever stored the request may not have a plan executed, or no longer."""
+    """Raises ForbiddenError: whoever stored the request may not have the plan executed, or no longer.
+
+    SeparationOfDutiesError: this person, or whoever issued this person's token, has approved it.
+    """
     by = await identities.get_principal(session, request.principal)
     if not (by.is_person and by.is_active and Role.OPERATOR in by.roles):
         raise ForbiddenError("only an active person with the role operator executes a plan")
-    if (await tokens.get_for_update(session, request.token)).revoked_at is not None:
+    token = await tokens.get_for_update(session, request.token)
+    if token.revoked_at is not None:
         raise ForbiddenError("the token behind this request has been revoked")
+    approval = await approvals.of_plan(session, request.plan)
+    if {by.id, token.issuer} & {each.principal for each in (approval.decisions if approval else ())}:
+        raise SeparationOfDutiesError("whoever approved a plan does not have it executed as well: ask another operator")
 
 
 async def check_ordered(session: AsyncSession, plan: PlanId) -> None:

@@ -1,13 +1,20 @@
 """Pipelines and runs as targets: the version a planner reads is the version an effect finds, or it does not happen."""
 
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.base import ExecutionId, PipelineId
 from domain.errors import InvalidError
 from domain.execution import AttemptKind, Execution
-from domain.plan import Target
+from domain.plan import FixPlan, Target
 from domain.versions import Pipeline
 from storage import executions, pipelines
+from storage.engine import now
+
+_WITHOUT_A_RUN = timedelta(minutes=30)
+_SOONEST = timedelta(minutes=1)
+_MARGIN = timedelta(hours=1)
 
 
 async def pipeline_target(session: AsyncSession, pipeline: Pipeline) -> Target:
@@ -38,3 +45,19 @@ async def read(session: AsyncSession, target: Target) -> Target:
             return await run_target(session, await executions.get_for_update(session, ExecutionId.of(target.id)))
         case _:
             raise InvalidError(f"no runner knows targets of kind {target.kind}")
+
+
+async def verify_within(session: AsyncSession, plan: FixPlan) -> timedelta:
+    """How long the evidence may take: as long as the run that goes on may wait to be healed."""
+    for target in plan.targets:
+        if target.kind != "run":
+            continue
+        run = await executions.get(session, ExecutionId.of(target.id))
+        if run.heal_by is not None and not run.status.is_final:
+            return max(run.heal_by - await now(session), _SOONEST)
+    return _WITHOUT_A_RUN
+
+
+async def hold_for(session: AsyncSession, plan: FixPlan) -> timedelta:
+    """How long a remediation holds its targets at most: it is durable and gives them back itself; this outlives its wait."""
+    return await verify_within(session, plan) + _MARGIN

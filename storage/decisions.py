@@ -13,6 +13,7 @@ from sqlmodel import Field, SQLModel, col, select
 from domain.base import DecisionId, IncidentId, Instant, OrgId, PlanId
 from domain.decision import DecisionRecord, DecisionType
 from domain.errors import NotFoundError
+from domain.policy import Tier
 from storage.engine import document, moment
 
 _NAMES = {
@@ -89,15 +90,19 @@ def _to_record(row: DecisionRow) -> DecisionRecord:
     return DecisionRecord.model_validate({shown.get(column, column): value for column, value in columns.items()})
 
 
-async def latest_of_plan(session: AsyncSession, plan: PlanId) -> DecisionId:
-    """The latest policy decision about `plan`.
+async def latest_auto(session: AsyncSession, plan: PlanId) -> DecisionId:
+    """The latest policy decision that lets `plan` run alone.
 
     Raises:
         NotFoundError: policy has not been asked about it.
     """
     statement = (
         select(DecisionRow.id)
-        .where(DecisionRow.plan_id == plan, DecisionRow.decision_type == DecisionType.POLICY)
+        .where(
+            DecisionRow.plan_id == plan,
+            DecisionRow.decision_type == DecisionType.POLICY,
+            DecisionRow.decision == str(Tier.AUTO),
+        )
         .order_by(col(DecisionRow.id).desc())
         .limit(1)
     )

@@ -103,6 +103,21 @@ async def lock_open(session: AsyncSession, incident: IncidentId) -> list[PlanId]
     return [PlanId.of(each) for each in await session.scalars(statement.order_by(col(PlanRow.id)).with_for_update())]
 
 
+async def carried_elsewhere(session: AsyncSession, incident: IncidentId, *, carrier: str) -> bool:
+    """Whether a workflow other than `carrier` has a plan for the incident that is not closed."""
+    open_ones = [str(each) for each in PlanStatus if each not in CLOSED]
+    statement = select(PlanRow.id).where(
+        PlanRow.incident_id == incident, col(PlanRow.status).in_(open_ones), PlanRow.carrier != carrier
+    )
+    return (await session.scalar(statement.limit(1))) is not None
+
+
+async def is_executing(session: AsyncSession, incident: IncidentId) -> bool:
+    """Whether a plan of the incident is being executed right now."""
+    executing = PlanRow.status == str(PlanStatus.EXECUTING)
+    return (await session.scalar(select(PlanRow.id).where(PlanRow.incident_id == incident, executing).limit(1))) is not None
+
+
 async def carriers_at_work(session: AsyncSession, *, limit: int) -> list[str]:
     """The engine's workflow ids of plans that are carried or executed right now."""
     open_ones = [str(each) for each in PlanStatus if each not in CLOSED]

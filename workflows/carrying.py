@@ -144,7 +144,7 @@ class Carrying:
                 case GrantStatus.REVOKED:
                     return Status.REJECTED
                 case GrantStatus.VOID:
-                    return Status.PLANNING
+                    return Status.BLOCKED if grant.is_moot else Status.PLANNING
                 case GrantStatus.CONSUMED:
                     return Status.NEEDS_HUMAN
         return None

@@ -47,7 +47,7 @@ class IncidentWorkflow(Carrying):
         incident: Incident = await workflow.execute_activity_method(
             Governance.look_at_incident, ref, task_queue=Governance.queue, **options.RECORD
         )
-        if incident.ended_at is not None or incident.is_at_rest:
+        if incident.ended_at is not None or incident.is_at_rest or incident.is_carried_elsewhere:
             return incident.status
         plan: PlanState | None = None
         try:

@@ -61,7 +61,7 @@ _is_usable if {
 	count(_demands.ladder) > 0
 	_demands.remind_after_s < _demands.escalate_after_s
 	_demands.escalate_after_s < _demands.decide_within_s
-	is_boolean(_demands.distinct_teams)
+	_demands.distinct_teams == false # nobody is in a team yet, so a rule that asks for two of them names nobody
 }
 
 _is_complete if {

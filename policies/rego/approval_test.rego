@@ -65,7 +65,7 @@ test_unknown_fidelity_is_blocked if _rule({"risk": "low", "fidelity": "best"}) =
 test_unusable_settings_are_blocked if {
 	every change in [
 		{"quorum": 0}, {"roles": []}, {"ladder": []}, {"remind_after_s": 0}, {"remind_after_s": 200},
-		{"escalate_after_s": 400}, {"execute_within_s": 0}, {"distinct_teams": "no"}, {"quorum": "2"},
+		{"escalate_after_s": 400}, {"execute_within_s": 0}, {"distinct_teams": "no"}, {"distinct_teams": true}, {"quorum": "2"},
 	] {
 		rule := approval.rule with input as _ask({})
 			with data.settings.approval as object.union(_settings, {"by_risk": {"low": change}})

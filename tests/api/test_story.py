@@ -3,7 +3,7 @@
 from domain.base import ExecutionId, IncidentId, PlanId
 from domain.identity import Role
 from domain.plan import PlanStatus
-from domain.refs import IncidentRef, RunRef
+from domain.refs import IncidentRef, PlanRef, RunRef
 from services.runs import ExecutionView
 from tests.api.site import Person, Site, an_incident, asked, preflighted
 from tests.database import Tenant
@@ -163,7 +163,8 @@ async def test_an_execution_shows_its_attempts(site: Site, someone: Person) -> N
 async def _supersede(site: Site, by: Person, incident: str, old: str) -> tuple[str, str]:
     """Let the planner put a new plan in the place of the old one."""
     ref = IncidentRef(org=by.caller.org, id=IncidentId.of(incident))
-    state = await site.services.planning.heal(ref, carrier="inc/x", supersedes=PlanId.of(old))
+    stale = await site.services.planning.look(PlanRef(org=by.caller.org, id=PlanId.of(old)))
+    state = await site.services.planning.heal(ref, carrier=stale.carrier, supersedes=stale.plan.id)
     assert state is not None
     return old, state.plan.id.shown
 

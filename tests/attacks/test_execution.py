@@ -19,6 +19,7 @@ from domain.identity import Role
 from domain.incident import Status
 from domain.outcome import RemediationOutcome, StepOutcome, StepRef
 from domain.plan import Direction, PlanStatus
+from domain.policy import Reason
 from domain.principals import PrincipalPatch
 from services.approvals import Approvals
 from services.decisions import Decisions
@@ -27,6 +28,7 @@ from services.ledger import Ledger
 from services.pipeline_runner import PipelineRunner
 from services.remediation import Remediation
 from tests.attacks.case import problem
+from tests.faults.desk import weighing
 from workflows.client import TemporalEngine
 from workflows.remediation import RemediationWorkflow
 
@@ -45,6 +47,22 @@ class Revised:
     async def revision(self):
         return "another"
 
+    async def autonomy(self, facts):
+        return (await self._policy.autonomy(facts)).model_copy(update={"revision": "another"})
+
+
+class Closed(Revised):
+    """The real policy, once a window has begun in which nothing is changed."""
+
+    async def revision(self):
+        return await self._policy.revision()
+
+    async def autonomy(self, facts):
+        return await self._policy.autonomy(facts)
+
+    async def preflight(self, facts):
+        return (*await self._policy.preflight(facts), Reason(code="PF014", msg="no changes on Friday"))
+
 
 class NewerRunner(PipelineRunner):
     """The real runner, as it is after an upgrade."""
@@ -60,8 +78,8 @@ def remediation(case, tmp_path):
 
     def made(*, policy=policy, runner=PipelineRunner):
         runners = {"pipeline": runner(database, guard, None, lease=LEASE)}
-        signer = Ed25519Signer(tmp_path / "signing.key")
-        return Remediation(database, ledger, guard, Decisions(database), policy, runners, signer, lease=LEASE)
+        signer, weighs = Ed25519Signer(tmp_path / "signing.key"), weighing(database, policy)
+        return Remediation(database, ledger, guard, Decisions(database), weighs, runners, signer, lease=LEASE)
 
     return made
 
@@ -126,6 +144,18 @@ async def test_a21_another_policy_or_runner_makes_the_plan_stale(case, remediati
         await attempt(case)
         await is_void(case, before)
         case = await renewed(case)
+
+
+async def test_a21_policy_that_has_become_stricter_voids_the_grant(case, remediation):
+    """It is asked again just before the plan executes, and what it said is a decision record."""
+    await case.grant()
+    before = await case.effects()
+    begun = await remediation(policy=Closed(case.scene.services.policy)).begin(case.ref)
+    assert (begun.outcome, "no changes on Friday" in begun.reason) == (RemediationOutcome.STALE, True)
+    await is_void(case, before)
+    (latest, *_) = await case.scene.services.decisions.page(case.scene.tenant.org, incident=case.plan.plan.incident, limit=1)
+    assert (latest.decision, latest.reason_codes[0]) == ("block", "PF014")
+    await TemporalEngine(case.scene.world.client).wake(case.plan.carrier)
 
 
 async def _refused_under(case, *, policy):

@@ -7,17 +7,21 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.actions import CATALOG
 from domain.approval import Grant, GrantStatus
-from domain.base import DecisionId, GrantId, PlanId
+from domain.base import DecisionId, GrantId, PlanId, PreflightId
 from domain.decision import DecisionRecord, DecisionType
 from domain.incident import Severity
 from domain.plan import Command, EffectClass, FixPlan, Mode, PlanStatus, Reversibility, Risk, Step, Target
+from domain.policy import Tier
+from domain.preflight import DryRun, Fidelity, Preflight
 from domain.refs import PlanRef
 from services.decisions import Decisions
 from services.guard import Guard
 from services.ledger import Ledger
 from services.ports import Policy, Runner, Signer
 from services.remediation import Remediation
+from services.weighing import Weighing
 from storage import approvals, decisions, incidents, plans
 from storage import identity as identities
 from storage.engine import Database, new_id, now
@@ -63,7 +67,7 @@ class Desk:
             self.ledger,
             Guard(region="local"),
             Decisions(database),
-            policy or self.policy,
+            weighing(database, policy or self.policy),
             {self.runner.name: self.runner},
             self.signer,
             lease=LEASE,
@@ -103,6 +107,7 @@ class Desk:
                 policy_revision=self.revision,
             )
             await plans.add(session, plan, carrier=incident.carrier)
+            await plans.add_preflight(session, await plans.get(session, plan.id), await _preflight(session, plan))
             record = DecisionRecord(
                 plan=plan.id, type=DecisionType.POLICY, model="opa", inputs_hash=INPUTS, decision="auto", explanation="a test"
             )
@@ -111,6 +116,10 @@ class Desk:
             await plans.set_status(session, plan.id, PlanStatus.GRANTED)
         self.plans.append(plan)
         return PlanRef(org=plan.org, id=plan.id)
+
+
+def weighing(database: Database, policy: Policy) -> Weighing:
+    return Weighing(database, policy, {each.name: each for each in CATALOG})
 
 
 def a_target(name: str | None = None, *, version: str = "0") -> Target:
@@ -122,6 +131,22 @@ def _step(index: int, target: Target, commands: Sequence[Command] | None) -> Ste
     told = commands[index] if commands else Command(tool="ledger", argv=("change", target.id))
     undo = Command(tool=told.tool, argv=("restore", target.id)) if commands is None else None
     return Step(index=index, summary="change it", target=target, do=told, undo=undo, effect=EffectClass.PROBE)
+
+
+async def _preflight(session, plan: FixPlan) -> Preflight:
+    """What was found before anybody agreed: every step was tried, and people were to decide."""
+    return Preflight(
+        id=PreflightId.of(await new_id(session)),
+        plan=plan.id,
+        digest=plan.digest,
+        dry_runs=tuple(DryRun(step=step.index, fidelity=Fidelity.SERVER, passed=True, output="ok") for step in plan.steps),
+        drift=(),
+        refusals=(),
+        tier=Tier.HUMAN,
+        reasons=(),
+        policy_revision=plan.policy_revision,
+        valid_until=await now(session) + timedelta(hours=1),
+    )
 
 
 async def _grant(session, plan: FixPlan, decision: DecisionId) -> Grant:

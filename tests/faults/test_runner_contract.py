@@ -34,7 +34,7 @@ class Bench:
     async def fence(self, index: int):
         """The token of an attempt whose intent is stored."""
         step, _ = self.step(index)
-        intent: Any = await self.desk.remediation()._intend(self.plan, step, step.do, Direction.DO)
+        intent: Any = await self.desk.remediation()._steps._intend(self.plan, step, step.do, Direction.DO)
         assert intent is not None
         return intent[1]
 

@@ -95,9 +95,9 @@ class Scene:
     async def start(self) -> Execution:
         return await self.services.runs.start(self.author, self.pipeline.id)
 
-    async def configure(self, column: str) -> Pipeline:
+    async def configure(self, column: str, *, by: Caller | None = None) -> Pipeline:
         config = {"column": column, "folder": str(self.folder)}
-        return await self.services.pipelines.configure(self.author, self.pipeline.id, config)
+        return await self.services.pipelines.configure(by or self.author, self.pipeline.id, config)
 
     async def break_and_run(self) -> Execution:
         """A bad config change, and a run that waits for its healing."""

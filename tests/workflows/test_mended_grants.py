@@ -87,9 +87,11 @@ async def test_a_remediation_stopped_before_it_begins_voids_its_grant(scene):
     """Released later, the switch gives the grant no second life."""
     plan, _ = await a_granted_suggestion(scene)
     await scene.services.switches.engage(scene.approver, SwitchLevel.ORG, "*", "something is wrong")
-    await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
-    assert await scene.carried(plan) == "needs_human"
+    assert await scene.carried(plan) == "blocked"
     assert await _grant(scene, plan) is GrantStatus.VOID
+    await scene.services.switches.release(scene.tenant.admin, SwitchLevel.ORG, "*", "it was nothing")
+    with pytest.raises(ConflictError):
+        await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
 
 
 async def test_resolving_an_incident_voids_the_grants_of_its_plans(scene):

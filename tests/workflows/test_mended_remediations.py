@@ -26,7 +26,7 @@ from services.switches import Switches
 from storage import remediations, switches
 from storage.engine import new_id
 from tests.engine import LEASE, until
-from tests.faults.desk import Desk, a_target
+from tests.faults.desk import Desk, a_target, weighing
 from tests.faults.runner import LedgerRunner
 from tests.workflows.suggestions import a_granted_suggestion, a_suggestion
 
@@ -55,8 +55,8 @@ def made(scene, tmp_path):
     """The real runner and the service that uses it, as a worker has them."""
     database, guard = scene.world.database, Guard(region="local")
     runner, signer = PipelineRunner(database, guard, None, lease=LEASE), Ed25519Signer(tmp_path / "signing.key")
-    runners, policy = {"pipeline": runner}, scene.services.policy
-    return Remediation(database, Ledger(), guard, Decisions(database), policy, runners, signer, lease=LEASE), runner
+    runners, weighs = {"pipeline": runner}, weighing(database, scene.services.policy)
+    return Remediation(database, Ledger(), guard, Decisions(database), weighs, runners, signer, lease=LEASE), runner
 
 
 def _do(ref, index=0):
@@ -151,7 +151,9 @@ async def test_an_incident_opened_by_hand_waits_for_a_person(scene):
     incident = await scene.services.incidents.open(
         scene.operator, title="odd numbers", service="orders", environment="prod", severity=Severity.SEV3
     )
-    rested = await scene.services.incidents.close(IncidentRef(org=scene.tenant.org, id=incident.id), Status.NEEDS_HUMAN)
+    rested = await scene.services.incidents.close(
+        IncidentRef(org=scene.tenant.org, id=incident.id), Status.NEEDS_HUMAN, by=incident.carrier
+    )
     assert (rested.status, rested.ended_at) == (Status.NEEDS_HUMAN, None)
     assert (await scene.services.incidents.resolve(scene.operator, incident.id)).ended_at is not None
 

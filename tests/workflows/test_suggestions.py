@@ -4,18 +4,20 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 
 from domain.approval import Choice, GrantStatus
 from domain.base import RequestId
-from domain.errors import ConflictError
+from domain.errors import ConflictError, SeparationOfDutiesError
 from domain.execution import RunStatus
+from domain.identity import Role
 from domain.incident import Status
-from domain.plan import PlanStatus
+from domain.plan import Mode, PlanStatus
 from domain.policy import Tier
 from domain.recovery import RecoveryOutcome
 from storage import approvals
 from tests.engine import until
-from tests.workflows.suggestions import a_granted_suggestion, a_suggestion
+from tests.workflows.suggestions import a_granted_suggestion, a_suggestion, an_incident_at_rest
 
 
 async def _grant(scene, plan):
@@ -167,3 +169,35 @@ async def test_a_replay_that_nobody_wants(scene):
     await scene.until_run(healthy.id, RunStatus.SUCCEEDED)
     with pytest.raises(ConflictError):
         await scene.services.recovery.replay(scene.operator, healthy.id, "why not")
+
+
+async def test_a_person_who_wrote_the_current_version_cannot_approve(scene, add_person):
+    """The run used one version and another has come since: the plan moves away from what that author wrote."""
+    run = await an_incident_at_rest(scene)
+    other = await add_person(scene.tenant, Role.AUTHOR, Role.APPROVER)
+    await scene.configure("amount", by=other)
+    plan = await scene.services.planning.propose(scene.operator, run.incident, Mode.SUGGEST, None)
+    approval = await scene.approval()
+    assert other.id in plan.plan.authors
+    with pytest.raises(SeparationOfDutiesError):
+        await scene.decide(approval, by=other)
+
+
+async def test_one_workflow_at_a_time_carries_a_plan_for_an_incident(scene):
+    """While a person's plan waits, another run that fails alike makes no second plan and ends nothing."""
+    plan, approval = await a_suggestion(scene)
+    made = [each.plan.id for each in await scene.plans(plan.plan.incident)]
+    another = await scene.start()
+    await scene.until_run(another.id, RunStatus.WAITING)
+    story = await scene.story_of(plan.plan.incident)
+
+    async def is_told() -> bool:
+        return (await story.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+    await until(is_told, why="the story that the second run has woken ends")
+    assert [each.plan.id for each in await scene.plans(plan.plan.incident)] == made
+    assert (await scene.incident(plan.plan.incident)).status is Status.AWAITING_APPROVAL
+    await scene.decide(approval)
+    await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
+    assert await scene.carried(plan) == Status.VERIFIED
+    await scene.until_run(another.id, RunStatus.SUCCEEDED)

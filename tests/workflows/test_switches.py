@@ -3,7 +3,7 @@
 import pytest
 
 from domain.approval import ApprovalStatus
-from domain.errors import ApprovalClosedError
+from domain.errors import ApprovalClosedError, ConflictError
 from domain.execution import RunStatus
 from domain.identity import SwitchLevel
 from domain.incident import Status
@@ -38,14 +38,15 @@ async def test_while_people_decide(scene, level, subject):
 
 @LEVELS
 async def test_while_a_granted_plan_waits_for_the_word_to_execute(scene, level, subject):
-    """The word comes and nothing is executed."""
+    """The grant is void and the plan blocked; the word comes too late."""
     plan, _ = await a_granted_suggestion(scene)
     await _engage(scene, level, subject)
-    await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
-    assert await scene.handle(plan.carrier).result() == Status.NEEDS_HUMAN
+    assert await scene.handle(plan.carrier).result() == Status.BLOCKED
+    with pytest.raises(ConflictError):
+        await scene.services.approvals.request_execution(scene.operator, plan.plan.id)
     assert (await scene.current()).version == 2
     assert _effects(await scene.actions(plan.plan.incident)) == 0
-    assert (await scene.plans(plan.plan.incident))[0].status is PlanStatus.NEEDS_HUMAN
+    assert (await scene.plans(plan.plan.incident))[0].status is PlanStatus.BLOCKED
 
 
 @LEVELS
