@@ -167,7 +167,7 @@ def _activities(
     catalog = {each.name: each for each in CATALOG}
     runners = {"pipeline": _pipeline_runner(base, cases, guard, process, chosen)}
     weighing = Weighing(base.database, base.policy, catalog)
-    preflights = Preflights(base.database, base.ledger, guard, cases["decisions"], weighing, runners)
+    preflights = Preflights(base.database, base.ledger, guard, cases["decisions"], weighing, cases["intake"], runners)
     remediation = Remediation(
         base.database, base.ledger, guard, cases["decisions"], weighing, runners, base.signer, lease=chosen.lease
     )

@@ -32,7 +32,7 @@ class Acting:
 
     @activity.defn
     async def verify(self, look: VerifyLook) -> VerdictOutcome | None:
-        verdict = await self._remediation.verify(look.plan, is_last_look=look.is_last)
+        verdict = await self._remediation.verify(look.plan, judge_by=look.judge_by)
         return verdict.outcome if verdict else None
 
     @activity.defn

@@ -123,6 +123,7 @@ class Begun(Value):
     environment: str = ""
     lease: timedelta = timedelta(seconds=30)
     verify_within: timedelta = timedelta(minutes=30)
+    judge_by: Instant | None = None
 
 
 class StepRef(Value):
@@ -134,10 +135,10 @@ class StepRef(Value):
 
 
 class VerifyLook(Value):
-    """One look at the evidence; the last one judges with what there is."""
+    """One look at the evidence; from `judge_by` on, by the database's clock, it judges with what there is."""
 
     plan: PlanRef
-    is_last: bool
+    judge_by: Instant | None = None
 
 
 class RemediationEnd(Value):

@@ -15,11 +15,19 @@ class Fidelity(StrEnum):
     NONE = "none"
 
 
+class ChangedTarget(Value):
+    """A dry-run that was none: the probe of its stage no longer says what it said before."""
+
+    stage: str
+    message: str
+
+
 class DryRun(Value):
     step: int
     fidelity: Fidelity
     passed: bool
     output: str
+    changed: ChangedTarget | None = None
 
 
 class Drift(Value):

@@ -24,13 +24,13 @@ from domain.errors import (
     StalePlanError,
 )
 from domain.identity import Caller
-from domain.plan import FixPlan, PlanState, PlanStatus
+from domain.plan import PlanState, PlanStatus
 from domain.refs import RequestRef
 from services.ledger import Ledger
 from services.plan_entries import enter, note_refusal
 from services.ports import Engine, Policy
 from services.rights import excluded, usable_grant, word_of
-from services.targets import read
+from services.targets import moved_reason
 from storage import approvals as store
 from storage import audit, outbox, plans
 from storage.engine import Database, new_id, now, repeatable
@@ -164,23 +164,12 @@ class Approvals:
                 newer = await plans.superseder(session, plan)
                 raise StalePlanError(f"the plan is stale; the new one is {newer.shown if newer else 'being made'}")
             grant = await usable_grant(session, plan)
-            moved = await self._moved(session, state.plan, grant, revision)
+            moved = "the plan is no longer the one that was approved" if state.plan.digest != grant.digest else None
+            moved = moved or await moved_reason(session, state.plan, revision)
             if moved is None:
                 return await self._store_request(session, caller, RequestKind.EXECUTE, state, None, None, "", request=request)
             await self._void(session, caller, state, grant, moved)
             return moved
-
-    async def _moved(self, session: AsyncSession, plan: FixPlan, grant: Grant, revision: str) -> str | None:
-        """What is no longer as it was approved, in a sentence."""
-        if plan.digest != grant.digest:
-            return "the plan is no longer the one that was approved"
-        if revision != plan.policy_revision:
-            return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
-        for target in plan.targets:
-            found = await read(session, target)
-            if found.version != target.version:
-                return f"{target.name} is at {found.version}, the plan was made for {target.version}"
-        return None
 
     async def _void(self, session: AsyncSession, caller: Caller, state: PlanState, grant: Grant, reason: str) -> None:
         await store.end_grant(session, grant.id, GrantStatus.VOID)

@@ -144,11 +144,13 @@ class Beginning:
         return await self._begun(session, state.plan)
 
     async def _begun(self, session: AsyncSession, plan: FixPlan) -> Begun:
+        within = await verify_within(session, plan)
         return Begun(
             steps=tuple(step.index for step in plan.steps),
             environment=plan.environment,
             lease=self._lease,
-            verify_within=await verify_within(session, plan),
+            verify_within=within,
+            judge_by=await now(session) + within,
         )
 
 

@@ -19,6 +19,7 @@ from domain.versions import ConfigVersion
 from models.cause import Change, Clue, Ranked, Symptoms, named_in, rank
 from services.decisions import Decisions
 from services.ledger import Ledger
+from services.stages import outputs_of
 from storage import diagnoses as store
 from storage import executions, incidents, pipelines
 from storage.engine import Database, new_id, now, repeatable
@@ -52,6 +53,7 @@ class Gathered(Value):
     control_version: ConfigVersion | None
     since_change: timedelta | None
     changes: tuple[Change, ...] | None
+    same_data: bool
     attempts: int
 
     @property
@@ -162,8 +164,16 @@ async def _gather(session: AsyncSession, execution: Execution) -> Gathered | Non
         control_version=known_good,
         since_change=since,
         changes=_changes(known_good, version),
+        same_data=control is not None and await _same_data(session, version, execution, control, failed.stage),
         attempts=len(attempts),
     )
+
+
+async def _same_data(session: AsyncSession, version: ConfigVersion, run: Execution, control: Execution, stage: str) -> bool:
+    """Whether the stages that `stage` stands on left, byte for byte, what they left in the run that passed."""
+    needed = next((each.needs for each in version.spec.stages if each.name == stage), ())
+    here, there = [outputs_of(await executions.attempts_without_output(session, each.id)) for each in (run, control)]
+    return bool(needed) and all(name in here and here[name] == there.get(name) for name in needed)
 
 
 def _changes(before: ConfigVersion | None, after: ConfigVersion) -> tuple[Change, ...] | None:
@@ -211,7 +221,8 @@ def _told(kind: EvidenceKind, gathered: Gathered) -> tuple[dict[str, JsonValue],
         case EvidenceKind.HISTORY:
             control = gathered.control.id.shown if gathered.control else ""
             version = _number(gathered.control_version)
-            return {"execution": control}, f"run {control} of the same pipeline passed every stage on version {version}"
+            on = " on the same data" if gathered.same_data else ""
+            return {"execution": control}, f"run {control} of the same pipeline passed every stage on version {version}{on}"
 
 
 def _execution_told(failed: Attempt) -> str:

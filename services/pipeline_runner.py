@@ -51,7 +51,7 @@ class PipelineRunner:
     @repeatable
     async def run(self, plan: FixPlan, target: Target, command: Command, *, key: str, holder: str, fence: int) -> StepResult:
         async with self._database.transaction(plan.org) as session:
-            if (applied := await self._applied(session, target, key)) is not None:
+            if (applied := await remediations.applied(session, key)) is not None:
                 return applied
             await remediations.check_lease(session, target.key, holder=holder, fence=fence, for_=self._lease)
             found = await read(session, target)
@@ -60,22 +60,17 @@ class PipelineRunner:
             incident = await incidents.get(session, plan.incident)
             await self._guard.check_may_act(session, plan.org, SwitchScope(workflow=incident.service, action=plan.action))
             output = await self._apply(session, plan, command, key)
-            await remediations.mark_applied(session, key, output)
-            return StepResult(exit_code=0, output=output, version=(await read(session, target)).version)
+            result = StepResult(exit_code=0, output=output, version=(await read(session, target)).version)
+            await remediations.mark_applied(session, key, result)
+            return result
 
     async def probe(
         self, plan: FixPlan, target: Target, command: Command, *, key: str
     ) -> tuple[ProbeAnswer, StepResult | None]:
         async with self._database.transaction(plan.org) as session:
             await read(session, target)  # waits for an effect in flight: it holds the target's row
-            applied = await self._applied(session, target, key)
+            applied = await remediations.applied(session, key)
         return (ProbeAnswer.DONE, applied) if applied else (ProbeAnswer.NOT_DONE, None)
-
-    async def _applied(self, session: AsyncSession, target: Target, key: str) -> StepResult | None:
-        output = await remediations.applied(session, key)
-        if output is None:
-            return None
-        return StepResult(exit_code=0, output=output, version=(await read(session, target)).version)
 
     async def _apply(self, session: AsyncSession, plan: FixPlan, command: Command, key: str) -> str:
         match command.argv:

@@ -1,6 +1,6 @@
 """Choose the safest fix that could help, say what was left out and why, and freeze it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actions.base import Action, Situation
 from domain.actor import SYSTEM, Actor
 from domain.base import IncidentId, OrgId, PlanId, PrincipalId, Value
+from domain.canonical import digest
 from domain.decision import DecisionRecord, DecisionType
 from domain.errors import ConflictError, InvalidError, StalePlanError
 from domain.evidence import Cause, Hypothesis
@@ -20,7 +21,7 @@ from domain.refs import IncidentRef, PlanRef
 from services.decisions import Decisions
 from services.ledger import Ledger
 from services.ports import Policy
-from services.targets import pipeline_target, run_target
+from services.targets import moved_reason, pipeline_target, run_target
 from storage import diagnoses, executions, incidents, outbox, pipelines, plans, remediations
 from storage import identity as identities
 from storage.engine import Database, new_id, repeatable
@@ -132,6 +133,7 @@ class Planning:
         revision = await self._policy.revision()
         authors = await _authors(session, execution, situation)
         plan = await self._render(session, incident, situation, action, revision, Mode.AUTO, by.id, 1.0, (), None, authors)
+        await self._record(session, incident, plan, (), f"{by.id.shown} asked to replay {execution.id.shown}", situation)
         return await self._freeze(session, plan, carrier=carrier, actor=Actor.calling(by))
 
     async def view(self, caller: Caller, plan: PlanId) -> PlanView:
@@ -157,12 +159,18 @@ class Planning:
 
         Raises:
             NotFoundError: no such plan.
-            StalePlanError: names the plan that took its place.
+            StalePlanError: names the plan that took its place, or what is no longer as the plan was made for.
         """
         view = await self.view(caller, plan)
         if view.state.status is PlanStatus.SUPERSEDED:
             newer = await self.superseder(caller.org, plan)
             raise StalePlanError(f"the plan is stale; the new one is {newer.shown if newer else 'being made'}")
+        if view.state.status not in CLOSED and view.state.status is not PlanStatus.EXECUTING:
+            revision = await self._policy.revision()
+            async with self._database.transaction(caller.org) as session:
+                moved = await moved_reason(session, view.state.plan, revision)
+            if moved is not None:
+                raise StalePlanError(f"the plan is stale: {moved}; reject it, and the next run or request gets a new one")
         return view
 
     async def _open_plan(self, session: AsyncSession, incident: Incident) -> PlanState | None:
@@ -183,7 +191,8 @@ class Planning:
         waiting = await executions.waiting_on(session, incident.id)
         hypotheses = await diagnoses.hypotheses(session, incident.id)
         if not waiting or not hypotheses or hypotheses[0].confidence < _KNOWN_ENOUGH:
-            await self._record(session, incident, None, (), "no run waits, or no cause is likely enough to act on")
+            seen = {"waiting": len(waiting), "hypotheses": [each.id.shown for each in hypotheses]}
+            await self._record(session, incident, None, (), "no run waits, or no cause is likely enough to act on", seen)
             return None
         situation = await self._situation(
             session, waiting[0], hypotheses[0], tried=await remediations.ineffective(session, incident.id)
@@ -192,14 +201,15 @@ class Planning:
         excluded = tuple(Excluded(action=action.name, reason=reason) for action, reason in verdicts if reason)
         fitting = next((action for action, reason in verdicts if reason is None), None)
         if fitting is None:
-            await self._record(session, incident, None, excluded, "nothing in the catalogue fits: a person has to look")
+            why = "nothing in the catalogue fits: a person has to look"
+            await self._record(session, incident, None, excluded, why, situation)
             return None
         authors = await _authors(session, waiting[0], situation)
         confidence = hypotheses[0].confidence
         plan = await self._render(
             session, incident, situation, fitting, revision, mode, by, confidence, excluded, supersedes, authors
         )
-        await self._record(session, incident, plan, excluded, plan.why)
+        await self._record(session, incident, plan, excluded, plan.why, situation)
         return plan
 
     async def _situation(
@@ -276,14 +286,21 @@ class Planning:
         return await plans.get(session, plan.id)
 
     async def _record(
-        self, session: AsyncSession, incident: Incident, plan: FixPlan | None, excluded: tuple[Excluded, ...], why: str
+        self,
+        session: AsyncSession,
+        incident: Incident,
+        plan: FixPlan | None,
+        excluded: tuple[Excluded, ...],
+        why: str,
+        seen: Situation | Mapping[str, object],
     ) -> None:
+        """What the planner decided, and the digest of what it has `seen`."""
         record = DecisionRecord(
             incident=incident.id,
             plan=plan.id if plan else None,
             type=DecisionType.PLAN,
             model=PLANNER,
-            inputs_hash=plan.digest if plan else "0" * 64,
+            inputs_hash=digest(seen),
             confidence=plan.confidence if plan else None,
             threshold=_KNOWN_ENOUGH,
             decision=plan.action if plan else "escalate",

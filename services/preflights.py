@@ -6,21 +6,22 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
-from domain.base import CommandId, PreflightId
+from domain.base import CommandId, ExecutionId, PreflightId
 from domain.errors import NotFoundError, StoppedError
 from domain.identity import SwitchScope
 from domain.incident import Status
 from domain.plan import FixPlan, PlanState, PlanStatus
 from domain.policy import Reason, Tier
-from domain.preflight import Drift, DryRuns, Preflight, Preflighted
+from domain.preflight import ChangedTarget, Drift, DryRuns, Preflight, Preflighted
 from domain.refs import PlanRef
 from services.decisions import Decisions
 from services.guard import Guard
+from services.intake import Intake
 from services.ledger import Ledger
 from services.plan_entries import enter
 from services.ports import Runner
 from services.weighing import Versions, Weighed, Weighing
-from storage import incidents, plans, remediations
+from storage import executions, incidents, pipelines, plans, remediations
 from storage.engine import Database, new_id, now, repeatable
 
 _VALID_FOR = timedelta(hours=24)
@@ -34,6 +35,7 @@ class Preflights:
         guard: Guard,
         decisions: Decisions,
         weighing: Weighing,
+        intake: Intake,
         runners: Mapping[str, Runner],
     ) -> None:
         self._database = database
@@ -41,6 +43,7 @@ class Preflights:
         self._guard = guard
         self._decisions = decisions
         self._weighing = weighing
+        self._intake = intake
         self._runners = runners
 
     async def dry_run(self, ref: PlanRef, *, heartbeat: Callable[[], None]) -> DryRuns:
@@ -49,6 +52,8 @@ class Preflights:
             state = await plans.get(session, ref.id)
         runs = await self._runners[state.plan.runner].dry_run(state.plan, heartbeat=heartbeat)
         async with self._database.transaction(ref.org) as session:
+            for changed in (run.changed for run in runs if run.changed):
+                await self._report(session, state.plan, changed)
             for step, run in zip(state.plan.steps, runs, strict=True):
                 command = CommandId.of(await new_id(session))
                 await remediations.add_dry_run(
@@ -58,6 +63,20 @@ class Preflights:
                 self._ledger, session, state.plan, "plan.rehearsed", SYSTEM, {"passed": all(run.passed for run in runs)}
             )
         return DryRuns(plan=ref, runs=runs)
+
+    async def _report(self, session: AsyncSession, plan: FixPlan, changed: ChangedTarget) -> None:
+        """A dry-run that changed its target is an incident of its own; the plan it was for is not the place to mend it."""
+        for run in [ExecutionId.of(target.id) for target in plan.targets if target.kind == "run"]:
+            execution = await executions.get(session, run)
+            version = await pipelines.version(session, execution.pipeline, execution.config_version)
+            await self._intake.report_failure(
+                session,
+                execution,
+                version.spec,
+                stage=changed.stage,
+                error_code="dry_run_changed_target",
+                message=changed.message,
+            )
 
     @repeatable
     async def judge(self, dry: DryRuns) -> Preflighted:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
 from domain.approval import Grant, GrantStatus
+from domain.base import Instant
 from domain.canonical import digest
 from domain.decision import DecisionRecord, DecisionType
 from domain.execution import RunStatus
@@ -34,7 +35,7 @@ from services.steps import Steps
 from services.targets import hold_for
 from services.weighing import Weighing
 from storage import approvals, executions, incidents, outbox, plans, remediations, switches, workflows
-from storage.engine import Database, repeatable
+from storage.engine import Database, now, repeatable
 from storage.outbox import Letter
 
 _SHOWN = 4_000
@@ -105,7 +106,7 @@ class Remediation:
             return await self._recheck.stop_reason(session, state.plan) is not None
 
     @repeatable
-    async def verify(self, ref: PlanRef, *, is_last_look: bool) -> Verdict | None:
+    async def verify(self, ref: PlanRef, *, judge_by: Instant | None) -> Verdict | None:
         """The verdict, or None while the evidence is not in and there is still time; what was judged stays judged."""
         async with self._database.transaction(ref.org) as session:
             state = await plans.get_for_update(session, ref.id)
@@ -113,7 +114,8 @@ class Remediation:
                 return stored
             resumption = await remediations.resumption_of(session, state.plan.key(state.plan.steps[-1], Direction.DO))
             verdict = judge(ref, resumption.outcome if resumption else None)
-            if verdict.outcome is VerdictOutcome.INCONCLUSIVE and not is_last_look:
+            is_in_time = judge_by is not None and await now(session) < judge_by
+            if verdict.outcome is VerdictOutcome.INCONCLUSIVE and is_in_time:
                 return None
             await remediations.add_verdict(session, ref.org, verdict)
             record = DecisionRecord(

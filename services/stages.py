@@ -49,7 +49,7 @@ class Job(Value):
 
     @property
     def scope(self) -> SwitchScope:
-        return SwitchScope(workflow=self.version.spec.pipeline, action="run_stage")
+        return stage_scope(self.version)
 
 
 class Stages:
@@ -292,6 +292,11 @@ def outputs_of(attempts: list[Attempt]) -> dict[str, str]:
     """The stored outputs of each stage's latest good attempt."""
     good = (a for a in attempts if a.status is AttemptStatus.PASSED and a.kind is not AttemptKind.DRY_RUN)
     return {each.stage: each.result.outputs for each in good if each.result is not None and each.result.outputs}
+
+
+def stage_scope(version: ConfigVersion) -> SwitchScope:
+    """What a switch must cover to stop the stages of a pipeline."""
+    return SwitchScope(workflow=version.spec.pipeline, action="run_stage")
 
 
 def command_of(

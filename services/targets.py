@@ -47,6 +47,17 @@ async def read(session: AsyncSession, target: Target) -> Target:
             raise InvalidError(f"no runner knows targets of kind {target.kind}")
 
 
+async def moved_reason(session: AsyncSession, plan: FixPlan, revision: str) -> str | None:
+    """What is no longer as the plan was made for, in a sentence; `revision` is policy's today."""
+    if revision != plan.policy_revision:
+        return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
+    for target in plan.targets:
+        found = await read(session, target)
+        if found.version != target.version:
+            return f"{target.name} is at {found.version}, the plan was made for {target.version}"
+    return None
+
+
 async def verify_within(session: AsyncSession, plan: FixPlan) -> timedelta:
     """How long the evidence may take: as long as the run that goes on may wait to be healed."""
     for target in plan.targets:

@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import CommandId, ExecutionId, GrantId, IncidentId, OrgId, PlanId, ResumptionId
 from domain.errors import LeaseLostError, NotFoundError
-from domain.outcome import Receipt, Snapshot, Verdict, VerdictOutcome
+from domain.outcome import Receipt, Snapshot, StepResult, Verdict, VerdictOutcome
 from domain.plan import Command, Direction, FixPlan, Step
 from domain.resumption import Resumption, ResumptionOutcome
 from storage.engine import document, moment
@@ -55,6 +55,7 @@ class CommandRow(SQLModel, table=True):
     dryrun_output: str | None = None
     result: str | None = None
     exit_code: int | None = None
+    version: str | None = None
     started_at: datetime | None = Field(default=None, sa_column=moment())
     ended_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
 
@@ -229,16 +230,18 @@ async def add_dry_run(
     await session.execute(insert(CommandRow).values(values))
 
 
-async def mark_applied(session: AsyncSession, key: str, output: str) -> None:
-    """Note in the effect's own transaction that it happened."""
+async def mark_applied(session: AsyncSession, key: str, result: StepResult) -> None:
+    """Note in the effect's own transaction that it happened, and the version it left."""
     statement = update(CommandRow).where(col(CommandRow.key) == key, col(CommandRow.kind) != "dry_run")
-    await session.execute(statement.values(result=output, exit_code=0))
+    await session.execute(statement.values(result=result.output, exit_code=result.exit_code, version=result.version))
 
 
-async def applied(session: AsyncSession, key: str) -> str | None:
-    """What the effect under `key` said when it happened, or None if it has not."""
-    statement = select(CommandRow.result).where(CommandRow.key == key, CommandRow.kind != "dry_run")
-    return (await session.scalars(statement)).one_or_none()
+async def applied(session: AsyncSession, key: str) -> StepResult | None:
+    """What the effect under `key` came to when it happened, or None if it has not."""
+    row = await session.scalar(select(CommandRow).where(CommandRow.key == key, CommandRow.kind != "dry_run"))
+    if row is None or row.version is None:
+        return None
+    return StepResult(exit_code=row.exit_code or 0, output=row.result or "", version=row.version)
 
 
 async def started_at(session: AsyncSession, command: CommandId) -> datetime:

@@ -93,7 +93,7 @@ class RemediationWorkflow:
             seen = self._woken
             if await workflow.execute_activity_method(Acting.is_stopped, self._ref, task_queue=Acting.queue, **options.RECORD):
                 return RemediationOutcome.STOPPED
-            look = VerifyLook(plan=self._ref, is_last=workflow.now() >= self._judge_by)
+            look = VerifyLook(plan=self._ref, judge_by=begun.judge_by)
             verdict = await workflow.execute_activity_method(Acting.verify, look, task_queue=Acting.queue, **options.RECORD)
             match verdict:
                 case VerdictOutcome.PASS:

@@ -107,3 +107,12 @@ async def test_a_probe_knows_what_has_happened(bench):
     assert before == (ProbeAnswer.NOT_DONE, None)
     assert after == (ProbeAnswer.DONE, result)
     assert bench.plan.digest == bench.desk.plans[0].digest
+
+
+async def test_an_effect_is_remembered_with_the_version_it_left(bench):
+    """Whoever changes the target afterwards is not taken for the effect: an undo would put their work away."""
+    step, key = bench.step(0)
+    result = await bench.run(0, fence=await bench.fence(0), version=await bench.version())
+    await bench.run(1, fence=await bench.fence(1), version=result.version)
+    assert await bench.version() != result.version
+    assert await bench.desk.runner.probe(bench.plan, step.target, step.do, key=key) == (ProbeAnswer.DONE, result)

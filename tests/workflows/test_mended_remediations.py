@@ -1,7 +1,7 @@
 """A remediation that is told twice, too late, or to stop: it acts once, hears the end, and leaves nothing behind."""
 
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -79,8 +79,8 @@ async def test_what_was_judged_stays_judged(desk):
     """A look whose answer was lost finds the verdict, also where it would see something else now."""
     ref, remediation = await desk.granted(), desk.remediation()
     await remediation.begin(ref)
-    first = await remediation.verify(ref, is_last_look=True)
-    again = await remediation.verify(ref, is_last_look=False)
+    first = await remediation.verify(ref, judge_by=None)
+    again = await remediation.verify(ref, judge_by=datetime.now(UTC) + timedelta(hours=1))
     assert first.outcome is VerdictOutcome.INCONCLUSIVE
     assert again == first
 

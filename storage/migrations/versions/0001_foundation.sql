@@ -466,6 +466,7 @@ create table commands (
   dryrun_output text,
   result text,
   exit_code integer,
+  version text,
   started_at timestamptz not null default suture.now(),
   ended_at timestamptz,
   primary key (org_id, id),
@@ -736,7 +737,7 @@ grant insert on org_keys, principals, tokens, secrets, workflows, pipelines, con
 grant update on principals, tokens, secrets, workflows, pipelines, executions, stage_attempts, incidents, approvals, grants, leases,
   recovery_events, kill_switches, quotas, quota_usage, operations, idempotency_keys, audit_heads to suture_app;
 grant update (status, preflight, updated_at) on fix_plans to suture_app;
-grant update (dryrun_output, result, exit_code, ended_at) on commands to suture_app;
+grant update (dryrun_output, result, exit_code, version, ended_at) on commands to suture_app;
 grant update (outcome, finished_at) on resumptions to suture_app;
 grant update (delivered_at) on outbox to suture_app;
 grant delete on idempotency_keys to suture_app;
