@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -70,6 +71,11 @@ async def _until(stop: asyncio.Event, beside: set[asyncio.Task[None]]) -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+def is_executing(queue: str) -> bool:
+    """Whether the queue starts stages, which needs processes of other users: the faster loop cannot start those."""
+    return queue.startswith("execute-")
+
+
 def _methods(activities: object) -> list[Any]:
     found = (getattr(activities, name) for name in dir(activities) if not name.startswith("_"))
     return [each for each in found if hasattr(each, "__temporal_activity_definition")]
@@ -78,7 +84,8 @@ def _methods(activities: object) -> list[Any]:
 def main() -> None:
     chosen = settings.load()
     bootstrap.configure_logs(chosen)
-    asyncio.run(run(chosen))
+    start = asyncio.run if any(is_executing(queue) for queue in chosen.queues) else uvloop.run
+    start(run(chosen))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import math
 import secrets
 import statistics
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ import bootstrap
 from adapters.codec import data_converter
 from adapters.secrets import MasterKeyFile
 from benchmarks.orchestration.bare import ALONE, BareWorkflow, Noop
-from benchmarks.orchestration.ground import durable_stack, found_org, settings_of
+from benchmarks.orchestration.ground import connected, durable_stack, environment_of, found_org, settings_of
+from benchmarks.orchestration.pool import Pools
 from benchmarks.orchestration.protocol import (
     Histories,
     Numbers,
@@ -40,7 +42,7 @@ from benchmarks.orchestration.protocol import (
     spread,
     surroundings,
 )
-from benchmarks.orchestration.story import Process, Stories
+from benchmarks.orchestration.story import Stories
 from benchmarks.orchestration.stubs import Stubs, carrier_of
 from domain.base import IncidentId, OrgId
 from domain.identity import Caller
@@ -129,27 +131,22 @@ class Bare:
 
 
 async def with_bookkeeping(chosen: Settings, caller: Caller, shape: Shape, sizes: tuple[int, int]) -> Figure:
-    """Bare activities against the whole story on the real services."""
-    process, numbers = Process(), Numbers()
+    """Bare activities against the whole story on the real services, both on processes laid out as those of `suture up`."""
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(bootstrap.worker_parts(chosen, process=process))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="suture-pools-")))
+        pools = await stack.enter_async_context(Pools(environment_of(chosen), folder, answer=sizes[1]))
         services = await stack.enter_async_context(bootstrap.api_services(chosen))
-        noop = Noop(sizes[1])
-        served = {queue: (*parts.activities_of(queue), *((noop,) if queue == "io" else ())) for queue in QUEUES}
-        await stack.enter_async_context(_workers(parts.client, served, chosen))
-        assert parts.relay is not None
-        relay = asyncio.create_task(parts.relay.run())
-        try:
-            stories = Stories(services, parts.client, caller)
-            await stories.prepare(shape.concurrency, process)
-            await stories.once(0)
-            stored = await histories(parts.client, await stories.workflows())
-            bare = Bare(parts.client, caller.org, round(stored.activities), sizes[0])
-            measured = await rounds(bare.once, stories.once, shape, numbers, name="with bookkeeping")
-            return Figure("story / bare", measured, await histories(parts.client, await stories.workflows()))
-        finally:
-            relay.cancel()
-            await asyncio.gather(relay, return_exceptions=True)
+        client = await stack.enter_async_context(connected(chosen))
+        stories = Stories(services, client, caller)
+        await stories.prepare(shape.concurrency)
+        pools.calm.unlink()
+        await stories.once(0)
+        stored = await histories(client, await stories.workflows())
+        bare = Bare(client, caller.org, round(stored.activities), sizes[0])
+        measured = await rounds(
+            bare.once, stories.once, shape, Numbers(), name="with bookkeeping", clock=lambda: time.process_time() + pools.cpu()
+        )
+        return Figure("story / bare", measured, await histories(client, await stories.workflows()))
 
 
 def _incident_workflows(org: OrgId, number: int) -> list[str]:

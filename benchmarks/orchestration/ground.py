@@ -5,12 +5,17 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from adapters.codec import data_converter
 from adapters.private_file import read_or_create
 from adapters.secrets import MasterKeyFile
 from domain.identity import Caller
 from provision import founding
 from services.founding import first_admin
 from services.identity import Identity
+from services.keyring import OrgKeyring
 from services.ledger import Ledger
 from services.platform import Platform
 from settings import Settings
@@ -20,6 +25,7 @@ from storage import identity as identities
 from storage.engine import Database, open_engine
 from tests.database import HMAC_KEY, DatabaseUrls
 from tests.engine import ENVIRONMENTS, QUEUES, ROOT, search, search_attributes
+from workflows.client import connect
 
 
 @asynccontextmanager
@@ -48,6 +54,37 @@ def settings_of(endpoints: Endpoints, urls: DatabaseUrls, data: Path) -> Setting
         environments=ENVIRONMENTS,
         lease=timedelta(seconds=30),
     )
+
+
+@asynccontextmanager
+async def connected(chosen: Settings) -> AsyncIterator[Client]:
+    """A client with the payload keys of the orgs."""
+    database = Database(open_engine(needed(chosen.database_url), size=2))
+    try:
+        keyring = OrgKeyring(database, MasterKeyFile(chosen.data / "keys" / "master.key"))
+        yield await connect(chosen.temporal_address or "", data_converter(keyring))
+    finally:
+        await database.close()
+
+
+def environment_of(chosen: Settings) -> dict[str, str]:
+    """The same settings for a process of its own."""
+    secret = {
+        "SUTURE_DATABASE_URL": needed(chosen.database_url),
+        "SUTURE_DATABASE_RELAY_URL": needed(chosen.database_relay_url),
+    }
+    plain = ("data", "database_pool", "temporal_address", "opa_url")
+    return {
+        **secret,
+        **{f"SUTURE_{name.upper()}": str(getattr(chosen, name)) for name in plain},
+        "SUTURE_ENVIRONMENTS": ",".join(chosen.environments),
+        "SUTURE_LEASE": f"{int(chosen.lease.total_seconds())}s",
+    }
+
+
+def needed(url: SecretStr | None) -> str:
+    assert url is not None
+    return url.get_secret_value()
 
 
 async def found_org(urls: DatabaseUrls, kms: MasterKeyFile) -> Caller:

@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 Once = Callable[[int], Awaitable[None]]
 """One run; the number is its own and never used again."""
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Numbers:
         return self._next
 
 
-async def block(once: Once, shape: Shape, numbers: Numbers) -> Block:
+async def block(once: Once, shape: Shape, numbers: Numbers, clock: Clock) -> Block:
     latencies: list[float] = []
     left = iter(range(shape.runs))
 
@@ -84,24 +85,26 @@ async def block(once: Once, shape: Shape, numbers: Numbers) -> Block:
             await once(numbers.take())
             latencies.append(time.perf_counter() - began)
 
-    began, cpu = time.perf_counter(), time.process_time()
+    began, cpu = time.perf_counter(), clock()
     async with asyncio.TaskGroup() as group:
         for _ in range(shape.concurrency):
             group.create_task(lane())
-    return Block(time.perf_counter() - began, time.process_time() - cpu, tuple(latencies))
+    return Block(time.perf_counter() - began, clock() - cpu, tuple(latencies))
 
 
-async def rounds(bare: Once, measured: Once, shape: Shape, numbers: Numbers, *, name: str) -> list[Round]:
-    """A warm-up of each, then the rounds."""
+async def rounds(
+    bare: Once, measured: Once, shape: Shape, numbers: Numbers, *, name: str, clock: Clock = time.process_time
+) -> list[Round]:
+    """A warm-up of each, then the rounds; `clock` says how long client and workers have computed."""
     warm = Shape(rounds=1, runs=max(shape.concurrency, shape.runs // 3), concurrency=shape.concurrency)
     for once in (bare, measured):
-        await block(once, warm, numbers)
+        await block(once, warm, numbers, clock)
     found: list[Round] = []
     deadline = time.monotonic() + shape.within.total_seconds()
     for number in range(shape.rounds):
         if found and time.monotonic() > deadline:
             break
-        parts = [await block(once, shape, numbers) for once in (bare, measured, bare)]
+        parts = [await block(once, shape, numbers, clock) for once in (bare, measured, bare)]
         found.append(Round(*parts))
         print(f"  {name} {number + 1}/{shape.rounds}: ratio {found[-1].ratio:.2f}, A/A {found[-1].aa:.2f}", flush=True)
     return found

@@ -18,6 +18,7 @@ from workflows.pipeline import PipelineWorkflow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
     from temporalio.client import Client
 
@@ -30,11 +31,11 @@ _LOG = "upstream answered 503 Service Unavailable"
 _FRAGILE = "read"
 
 
-class Process:
-    """Stages that take no time: the first start of the fragile stage of each run fails, the next passes."""
+class Stages:
+    """Stages that take no time: once `calm` is gone, the first start of the fragile stage of each run fails."""
 
-    def __init__(self) -> None:
-        self.is_calm = True
+    def __init__(self, calm: Path) -> None:
+        self._calm = calm
         self._failed: set[ExecutionId] = set()
         self._host = LocalHost().name()
 
@@ -47,7 +48,7 @@ class Process:
         started: Callable[[SupervisorHandle], Awaitable[None]],
     ) -> StageResult:
         await started(SupervisorHandle(host=self._host, pid=1, start_time=1))
-        passes = self.is_calm or command.dry_run or command.stage != _FRAGILE or command.execution in self._failed
+        passes = self._calm.exists() or command.dry_run or command.stage != _FRAGILE or command.execution in self._failed
         if not passes:
             self._failed.add(command.execution)
         return _result(passed=passes)
@@ -73,7 +74,7 @@ class Stories:
         self._free: asyncio.Queue[Pipeline] = asyncio.Queue()
         self.last: dict[str, tuple[str, str]] = {}
 
-    async def prepare(self, lanes: int, process: Process) -> None:
+    async def prepare(self, lanes: int) -> None:
         """Pipelines whose stages have passed once, which is what the diagnosis compares with."""
         for number in range(lanes):
             spec = a_spec(name=f"orders-{number}", environment="dev")
@@ -81,7 +82,6 @@ class Stories:
             execution = await self._services.runs.start(self._caller, pipeline.id)
             await self._ended(RunRef(org=self._caller.org, pipeline=pipeline.id, execution=execution.id))
             self._free.put_nowait(pipeline)
-        process.is_calm = False
 
     async def once(self, _: int) -> None:
         """From the request until run and incident have ended."""
