@@ -20,6 +20,7 @@ from domain.stage import Effect, Outcome, ProbeAnswer, StageCommand, StageResult
 from domain.versions import ConfigVersion
 from services.guard import Guard
 from services.ledger import Ledger
+from services.patience import insist
 from services.ports import Host, StageProcess
 from services.runs import end_resumption
 from services.secrets import Secrets
@@ -28,6 +29,7 @@ from storage import pipelines, remediations
 from storage.engine import Database, now, repeatable
 
 _KILL_GRACE = timedelta(seconds=5)
+_TOLD_WITHIN = timedelta(minutes=10)  # the engine, where it answers, waits for less than that
 _PROBES = 3
 _NOT_DONE = 3  # how a probe's exit code says so
 _ENDINGS = {
@@ -92,12 +94,12 @@ class Stages:
             secrets = await self._reveal(job, job.stage.secrets)
             result = await self._process.run(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
         except StoppedError:
-            await self._end(job, AttemptStatus.REFUSED, None)
+            await self._end(job, AttemptStatus.REFUSED, None, heartbeat)
             return Tried.STOPPED
         except (NotFoundError, InvalidError) as error:
-            await self._end(job, AttemptStatus.FAILED, None, note=f"the stage cannot be started: {error}")
+            await self._end(job, AttemptStatus.FAILED, None, heartbeat, note=f"the stage cannot be started: {error}")
             return Tried.FAILED
-        await self._end(job, _ENDINGS[result.outcome], result)
+        await self._end(job, _ENDINGS[result.outcome], result, heartbeat)
         return _TRIED[result.outcome]
 
     async def settle(self, ref: StageRef, *, heartbeat: Callable[[], None]) -> Tried:
@@ -156,10 +158,28 @@ class Stages:
         async with self._database.transaction(job.execution.org) as session:
             await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
 
+    async def _end(
+        self,
+        job: Job,
+        status: AttemptStatus,
+        result: StageResult | None,
+        heartbeat: Callable[[], None],
+        *,
+        note: str | None = None,
+    ) -> None:
+        """Store how the attempt ended: a result in hand is not given up because the database is away.
+
+        Raises:
+            LeaseLostError: the attempt is no longer this worker's.
+        """
+        tell = partial(self._receive, job, status, result, note)
+        await insist(tell, beat=heartbeat, every=self._lease / 4, within=_TOLD_WITHIN)
+
     @repeatable
-    async def _end(self, job: Job, status: AttemptStatus, result: StageResult | None, *, note: str | None = None) -> None:
+    async def _receive(self, job: Job, status: AttemptStatus, result: StageResult | None, note: str | None) -> None:
         async with self._database.transaction(job.execution.org) as session:
-            await store.end_attempt(session, job.attempt, status, result, note=note)
+            if not await store.end_attempt(session, job.attempt, status, result, note=note):
+                return
             if status is AttemptStatus.PASSED:
                 await self._report_healed(session, job)
             await self._enter(session, job, f"stage.{job.attempt.kind}.{status}")
@@ -219,7 +239,8 @@ class Stages:
     @repeatable
     async def _lose(self, ref: StageRef, left: Attempt) -> None:
         async with self._database.transaction(ref.org) as session:
-            await store.end_attempt(session, left, AttemptStatus.LOST, None)
+            if not await store.end_attempt(session, left, AttemptStatus.LOST, None):
+                return
             await self._ledger.append(
                 session,
                 ref.org,
@@ -237,13 +258,13 @@ class Stages:
             probed = await self._process.probe(job.command, secrets, heartbeat=heartbeat, started=partial(self._probing, job))
             match probed.answer:
                 case ProbeAnswer.DONE:
-                    await self._end(job, AttemptStatus.PASSED, probed.attempt)
+                    await self._end(job, AttemptStatus.PASSED, probed.attempt, heartbeat)
                     return Tried.PASSED
                 case ProbeAnswer.NOT_DONE:
-                    await self._end(job, AttemptStatus.FAILED, probed.attempt)
+                    await self._end(job, AttemptStatus.FAILED, probed.attempt, heartbeat)
                     return Tried.NOT_DONE
                 case ProbeAnswer.UNKNOWN:
-                    await self._end(job, AttemptStatus.FAILED, probed.attempt)
+                    await self._end(job, AttemptStatus.FAILED, probed.attempt, heartbeat)
         return Tried.UNKNOWN
 
     async def _reveal(self, job: Job, names: tuple[str, ...]) -> Mapping[str, str]:
