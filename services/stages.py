@@ -90,6 +90,8 @@ class Stages:
             if asked is not Tried.NOT_DONE:
                 return asked
         job = await self._intend(ref, AttemptKind.RUN)
+        if job is None:
+            return Tried.UNKNOWN
         try:
             secrets = await self._reveal(job, job.stage.secrets)
             result = await self._process.run(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
@@ -127,12 +129,15 @@ class Stages:
                 return Tried.NOT_DONE if left.started_at is None else Tried.UNKNOWN
 
     @repeatable
-    async def _intend(self, ref: StageRef, kind: AttemptKind) -> Job:
+    async def _intend(self, ref: StageRef, kind: AttemptKind) -> Job | None:
+        """The stored intent, or None for a stage that acts at most once and has had its start."""
         async with self._database.transaction(ref.org) as session:
             execution = await store.get_for_update(session, ref.execution)
             version = await pipelines.version(session, execution.pipeline, execution.config_version)
             stage = find_stage(version, ref.stage)
             attempts = await store.attempts_without_output(session, ref.execution)
+            if stage.effect is Effect.ONCE and await _is_spent(session, ref, attempts):
+                return None
             attempt = _next_attempt(ref, execution, version, stage, kind, attempts)
             job = Job(
                 execution=execution,
@@ -254,6 +259,8 @@ class Stages:
     async def _ask_probe(self, ref: StageRef, heartbeat: Callable[[], None]) -> Tried:
         for _ in range(_PROBES):
             job = await self._intend(ref, AttemptKind.PROBE)
+            if job is None:
+                return Tried.UNKNOWN
             secrets = await self._reveal(job, job.stage.secrets)
             probed = await self._process.probe(job.command, secrets, heartbeat=heartbeat, started=partial(self._probing, job))
             match probed.answer:
@@ -285,6 +292,14 @@ class Stages:
             after={"stage": job.stage.name, "attempt": job.attempt.number, "key": job.attempt.step_key},
             incident=job.execution.incident,
         )
+
+
+async def _is_spent(session: AsyncSession, ref: StageRef, attempts: list[Attempt]) -> bool:
+    """Whether the stage has had its one start; a plan that resumes the run, and so was granted, gives it one more."""
+    resumption = await remediations.open_resumption(session, ref.execution)
+    granted = resumption.created_at if resumption and resumption.plan else None
+    began = [each.started_at for each in attempts if each.stage == ref.stage and each.has_acted and each.started_at]
+    return any(granted is None or each >= granted for each in began)
 
 
 def _known(left: Attempt) -> Tried | None:

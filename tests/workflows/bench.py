@@ -10,17 +10,20 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.audit import AuditFilter, AuditItem
-from domain.base import ExecutionId
-from domain.execution import Attempt, Execution, RunStatus
+from domain.base import ExecutionId, IncidentId, PlanId, ResumptionId
+from domain.execution import Attempt, Execution, Failure, RunStatus
 from domain.identity import Caller, Role
+from domain.incident import RESTING, Status
 from domain.pipeline import PipelineSpec
-from domain.refs import RunRef, StageRef
+from domain.refs import IncidentRef, RunRef, StageRef
+from domain.resumption import Resumption
 from domain.stage import Effect, Outcome, Probed, StageCommand, StageResult, SupervisorHandle
 from domain.versions import Pipeline
 from services.guard import Guard
 from services.ledger import Ledger
 from services.stages import Stages
-from storage.engine import Database
+from storage import remediations
+from storage.engine import Database, new_id
 from tests.database import Tenant
 from tests.engine import World, until
 from tests.pipelines import CODE, apply
@@ -123,6 +126,42 @@ class Bench:
         """A run that stands before its first stage."""
         run = await self.world.services.runs.start(self.caller, pipeline.id)
         return await self.until_run(run.id, RunStatus.RUNNING)
+
+    async def failed_at_check(self, run: Execution) -> Execution:
+        """`notify` has passed, `check` has not, and the run waits for its healing."""
+        stages = self.stages(Hands(outcomes={"check": Outcome.FAILED}))
+        for stage in ("notify", "check"):
+            await stages.run(self.stage(run, stage), heartbeat=lambda: None)
+        await self.world.services.runs.fail(Failure(ref=self.ref(run), stage="check", error_code="failed"))
+        return await self.run(run.id)
+
+    async def closed(self, run: Execution, status: Status) -> None:
+        """The incident that the run waits for comes to its end."""
+        incident = run.incident
+        assert incident is not None
+
+        async def is_known() -> bool:
+            found = await self.world.services.incidents.get(self.caller, incident)
+            return found.status in RESTING | {Status.AWAITING_APPROVAL}
+
+        await until(is_known, why="the story of the incident comes to a rest")
+        await self.world.services.incidents.close(IncidentRef(org=self.tenant.org, id=incident), status)
+
+    async def resumed(self, run: Execution, stage: str, *, by_a_plan: bool) -> None:
+        """The run may go on at `stage`."""
+        async with self.world.database.transaction(self.tenant.org) as session:
+            fresh = await new_id(session)
+            resumption = Resumption(
+                id=ResumptionId.of(fresh),
+                execution=run.id,
+                plan=PlanId.of(fresh) if by_a_plan else None,
+                incident=IncidentId.of(fresh),
+                key=str(fresh),
+                from_stage=stage,
+                until_stage=stage,
+                config_version=run.config_version,
+            )
+            await remediations.add_resumption(session, self.tenant.org, resumption)
 
     async def until_run(self, execution: ExecutionId, status: RunStatus) -> Execution:
         async def so() -> bool:

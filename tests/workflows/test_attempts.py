@@ -6,9 +6,10 @@ import pytest
 import pytest_asyncio
 
 from domain.errors import LeaseLostError
-from domain.execution import AttemptStatus, Tried
-from domain.stage import Effect
-from storage import executions
+from domain.execution import AttemptStatus, HealingState, Tried
+from domain.incident import Status
+from domain.stage import Effect, Outcome
+from storage import executions, remediations
 from storage.engine import Database, open_engine
 from tests.workflows.bench import Bench, Hands
 
@@ -62,3 +63,51 @@ async def test_an_ending_is_stored_once(bench):
         with pytest.raises(LeaseLostError):
             await executions.end_attempt(session, attempt, AttemptStatus.LOST, None)
     assert await bench.attempts(run.id) == before
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.FAILED])
+async def test_what_acts_at_most_once_is_not_started_again_by_itself(bench, outcome):
+    """The engine asks for the stage again, as one does that is older than the database: a person has to decide."""
+    run = await bench.start(await bench.pipeline(notify=Effect.ONCE))
+    hands = Hands(outcomes={"notify": outcome})
+    await bench.stages(hands).run(bench.stage(run, "notify"), heartbeat=lambda: None)
+    assert await bench.stages(hands).run(bench.stage(run, "notify"), heartbeat=lambda: None) is Tried.UNKNOWN
+    assert (hands.started, len(await bench.attempts(run.id))) == (["notify"], 1)
+
+
+async def test_a_granted_plan_starts_what_acts_at_most_once_one_more_time(bench):
+    """Whoever agreed to the plan has decided; the grant is good for one start."""
+    run = await bench.start(await bench.pipeline(notify=Effect.ONCE))
+    hands = Hands(outcomes={"notify": Outcome.FAILED})
+    stages = bench.stages(hands)
+    await stages.run(bench.stage(run, "notify"), heartbeat=lambda: None)
+    await bench.resumed(run, "notify", by_a_plan=True)
+    said = [await stages.run(bench.stage(run, "notify"), heartbeat=lambda: None) for _ in range(2)]
+    assert (said, hands.started) == ([Tried.FAILED, Tried.UNKNOWN], ["notify", "notify"])
+
+
+async def test_a_verdict_alone_does_not_start_what_acts_at_most_once(bench):
+    """A run that went on because another one was healed has nobody's word for it."""
+    run = await bench.start(await bench.pipeline(notify=Effect.ONCE))
+    hands = Hands()
+    await bench.stages(hands).run(bench.stage(run, "notify"), heartbeat=lambda: None)
+    await bench.resumed(run, "notify", by_a_plan=False)
+    assert await bench.stages(hands).run(bench.stage(run, "notify"), heartbeat=lambda: None) is Tried.UNKNOWN
+    assert hands.started == ["notify"]
+
+
+@pytest.mark.parametrize(("effect", "from_stage"), [(Effect.KEYED, "notify"), (Effect.ONCE, None)])
+async def test_a_healed_incident_leaves_to_a_person_the_run_that_would_repeat_what_acts_once(bench, effect, from_stage):
+    """The current version changes what `notify` uses: a keyed one goes on there, the other fails and can be replayed."""
+    run = await bench.start(await bench.pipeline(notify=effect))
+    waiting = await bench.failed_at_check(run)
+    await bench.pipeline(notify=effect, word="second")
+    await bench.closed(waiting, Status.VERIFIED)
+    async with bench.world.database.transaction(bench.tenant.org) as session:
+        resumption = await remediations.open_resumption(session, run.id)
+    assert (resumption and resumption.from_stage) == from_stage
+    entries = await bench.entries("run.not_resumed")
+    assert len(entries) == (from_stage is None)
+    if from_stage is None:
+        assert (await bench.world.services.runs.healing(bench.ref(run))).state is HealingState.OVER
+        assert await bench.world.services.recovery.replay(bench.caller, run.id, "the letter may be sent again")
