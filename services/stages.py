@@ -1,6 +1,7 @@
 """Run one stage on this worker: intent, effect, receipt; and find out what a lost worker has left."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from math import ceil
@@ -19,6 +20,7 @@ from domain.resumption import ResumptionOutcome
 from domain.stage import Effect, Outcome, ProbeAnswer, StageCommand, StageResult, SupervisorHandle
 from domain.versions import ConfigVersion
 from services.guard import Guard
+from services.leases import kept
 from services.ledger import Ledger
 from services.patience import insist
 from services.ports import Host, StageProcess
@@ -78,7 +80,7 @@ class Stages:
         """One start of the stage: the intent is stored before, the receipt after, and a switch is read just before.
 
         Raises:
-            LeaseLostError: this worker stood still and the attempt is no longer its own.
+            LeaseLostError: this worker stood still or out of reach, and the attempt is no longer its own.
             UnavailableError: nobody knows what happened; ask `settle`.
         """
         try:
@@ -94,7 +96,10 @@ class Stages:
             return Tried.UNKNOWN
         try:
             secrets = await self._reveal(job, job.stage.secrets)
-            result = await self._process.run(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
+            async with self._kept(job) as held:
+                result = await self._process.run(
+                    job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job), held=held
+                )
         except StoppedError:
             await self._end(job, AttemptStatus.REFUSED, None, heartbeat)
             return Tried.STOPPED
@@ -162,6 +167,15 @@ class Stages:
         """A probe only looks, so no switch stops it: a stopped run, too, has to know what it has done."""
         async with self._database.transaction(job.execution.org) as session:
             await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
+
+    def _kept(self, job: Job) -> AbstractAsyncContextManager[Callable[[], bool]]:
+        """The lease that other hosts wait for, renewed for as long as the process runs."""
+        return kept(partial(self._renew, job), length=self._lease)
+
+    @repeatable
+    async def _renew(self, job: Job) -> None:
+        async with self._database.transaction(job.execution.org) as session:
+            await store.renew_attempt(session, job.attempt, for_=self._lease)
 
     async def _end(
         self,
@@ -262,7 +276,10 @@ class Stages:
             if job is None:
                 return Tried.UNKNOWN
             secrets = await self._reveal(job, job.stage.secrets)
-            probed = await self._process.probe(job.command, secrets, heartbeat=heartbeat, started=partial(self._probing, job))
+            async with self._kept(job) as held:
+                probed = await self._process.probe(
+                    job.command, secrets, heartbeat=heartbeat, started=partial(self._probing, job), held=held
+                )
             match probed.answer:
                 case ProbeAnswer.DONE:
                     await self._end(job, AttemptStatus.PASSED, probed.attempt, heartbeat)

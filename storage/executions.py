@@ -1,6 +1,6 @@
 """Executions of pipelines and the attempts at their stages."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from domain.errors import LeaseLostError, NotFoundError
 from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, RunStatus
 from domain.stage import StageResult, SupervisorHandle
 from storage.engine import document, moment
+
+_OPEN = tuple(status for status in AttemptStatus if status.is_open)
 
 
 class ExecutionRow(SQLModel, table=True):
@@ -195,6 +197,15 @@ async def start_attempt(session: AsyncSession, attempt: Attempt, supervisor: Sup
     )
 
 
+async def renew_attempt(session: AsyncSession, attempt: Attempt, *, for_: timedelta) -> None:
+    """Keep the attempt for the worker that holds it, from now on for so long.
+
+    Raises:
+        LeaseLostError: somebody else has taken it over.
+    """
+    await _change_attempt(session, attempt, _OPEN, {"lease_until": func.suture.now() + for_})
+
+
 async def end_attempt(
     session: AsyncSession, attempt: Attempt, status: AttemptStatus, result: StageResult | None, *, note: str | None = None
 ) -> bool:
@@ -208,7 +219,7 @@ async def end_attempt(
         values |= {"result": result.model_dump(mode="json"), "outputs": result.outputs}
     if await _stands(session, attempt, status):
         return False
-    await _change_attempt(session, attempt, (AttemptStatus.INTENT, AttemptStatus.STARTED), values)
+    await _change_attempt(session, attempt, _OPEN, values)
     return True
 
 

@@ -35,6 +35,7 @@ _AT = datetime(2026, 1, 1, tzinfo=UTC)
 Secrets = Mapping[str, str]
 Beat = Callable[[], None]
 Started = Callable[[SupervisorHandle], Awaitable[None]]
+Held = Callable[[], bool]
 
 
 async def at_once() -> None:
@@ -50,14 +51,18 @@ class Hands:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
 
-    async def run(self, command: StageCommand, secrets: Secrets, *, heartbeat: Beat, started: Started) -> StageResult:
+    async def run(
+        self, command: StageCommand, secrets: Secrets, *, heartbeat: Beat, started: Started, held: Held | None = None
+    ) -> StageResult:
         heartbeat()
         await started(SupervisorHandle(host=self.host, pid=1, start_time=1))
         self.started.append(command.stage)
         await self.meanwhile()
         return a_result(self.outcomes.get(command.stage, Outcome.PASSED))
 
-    async def probe(self, command: StageCommand, secrets: Secrets, *, heartbeat: Beat, started: Started) -> Probed:
+    async def probe(
+        self, command: StageCommand, secrets: Secrets, *, heartbeat: Beat, started: Started, held: Held | None = None
+    ) -> Probed:
         raise AssertionError("no stage of these tests has a probe")
 
     def name(self) -> str:

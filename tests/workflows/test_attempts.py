@@ -5,13 +5,13 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from domain.errors import LeaseLostError
+from domain.errors import LeaseLostError, UnavailableError
 from domain.execution import AttemptStatus, HealingState, Tried
 from domain.incident import Status
 from domain.stage import Effect, Outcome
 from storage import executions, remediations
 from storage.engine import Database, open_engine
-from tests.workflows.bench import Bench, Hands
+from tests.workflows.bench import LEASE, Bench, Hands
 
 LONGER_THAN_A_CHECKOUT_S = 2.5
 
@@ -111,3 +111,44 @@ async def test_a_healed_incident_leaves_to_a_person_the_run_that_would_repeat_wh
     if from_stage is None:
         assert (await bench.world.services.runs.healing(bench.ref(run))).state is HealingState.OVER
         assert await bench.world.services.recovery.replay(bench.caller, run.id, "the letter may be sent again")
+
+
+async def test_a_stage_that_lives_elsewhere_is_not_started_again(bench, shift):
+    """Its worker has lost the engine and keeps the lease in the database: another host waits, however long that takes."""
+    run = await bench.start(await bench.pipeline(notify=Effect.KEYED))
+    going, enough = asyncio.Event(), asyncio.Event()
+
+    async def long() -> None:
+        going.set()
+        await enough.wait()
+
+    ref = bench.stage(run, "notify")
+    living = asyncio.create_task(bench.stages(Hands(meanwhile=long)).run(ref, heartbeat=lambda: None))
+    await going.wait()
+    await shift(bench.tenant.org, 10 * LEASE)
+    await asyncio.sleep(LEASE.total_seconds())
+    elsewhere = bench.stages(Hands(host="elsewhere"))
+    with pytest.raises(UnavailableError):
+        await elsewhere.settle(ref, heartbeat=lambda: None)
+    enough.set()
+    assert await living is Tried.PASSED
+    assert await elsewhere.settle(ref, heartbeat=lambda: None) is Tried.PASSED
+
+
+async def test_a_stage_whose_worker_is_gone_is_given_up_after_lease_and_grace(bench, shift):
+    """Nobody renews its lease any more; the other host waits for it, then goes on."""
+    run = await bench.start(await bench.pipeline(notify=Effect.KEYED))
+    ref = bench.stage(run, "notify")
+    living = asyncio.create_task(bench.stages(Hands(meanwhile=_for_ever)).run(ref, heartbeat=lambda: None))
+    await asyncio.sleep(LEASE.total_seconds())
+    living.cancel()
+    await asyncio.gather(living, return_exceptions=True)
+    elsewhere = bench.stages(Hands(host="elsewhere"))
+    with pytest.raises(UnavailableError):
+        await elsewhere.settle(ref, heartbeat=lambda: None)
+    await shift(bench.tenant.org, 10 * LEASE)
+    assert await elsewhere.settle(ref, heartbeat=lambda: None) is Tried.NOT_DONE
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
