@@ -20,7 +20,7 @@ from domain.execution import (
     StageTask,
 )
 from domain.identity import Caller
-from domain.incident import ENDED, RESTING, Incident, Status
+from domain.incident import RESTING, Incident, Status
 from domain.pipeline import PipelineSpec
 from domain.refs import RunRef
 from domain.resumption import Resumption, ResumptionOutcome
@@ -233,7 +233,7 @@ class Runs:
         if execution.incident is None:
             return None
         incident = await incidents.get(session, execution.incident)
-        return f"the incident ended as {incident.status}" if incident.status in ENDED else None
+        return f"the incident ended as {incident.status}" if incident.ended_at is not None else None
 
     async def _give_time(self, session: AsyncSession, execution: Execution) -> Instant:
         """A run that waits without an end gets one."""

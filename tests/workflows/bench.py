@@ -152,7 +152,7 @@ class Bench:
         await until(is_known, why="the story of the incident comes to a rest")
         await self.world.services.incidents.close(IncidentRef(org=self.tenant.org, id=incident), status)
 
-    async def resumed(self, run: Execution, stage: str, *, by_a_plan: bool) -> None:
+    async def resumed(self, run: Execution, stage: str, *, by_a_plan: bool) -> ResumptionId:
         """The run may go on at `stage`."""
         async with self.world.database.transaction(self.tenant.org) as session:
             fresh = await new_id(session)
@@ -166,7 +166,7 @@ class Bench:
                 until_stage=stage,
                 config_version=run.config_version,
             )
-            await remediations.add_resumption(session, self.tenant.org, resumption)
+            return await remediations.add_resumption(session, self.tenant.org, resumption)
 
     async def until_run(self, execution: ExecutionId, status: RunStatus) -> Execution:
         async def so() -> bool:

@@ -3,10 +3,12 @@
 import pytest
 import pytest_asyncio
 
-from domain.execution import RunStatus
+from domain.execution import HealingState, RunStatus
 from domain.identity import SwitchLevel
 from domain.incident import Status
+from domain.resumption import ResumptionOutcome
 from domain.stage import Effect
+from storage import executions, remediations
 from tests.workflows.bench import Bench, Hands
 
 
@@ -67,3 +69,18 @@ async def test_a_run_abandoned_as_it_goes_on_is_replayed_from_there(bench):
     await bench.world.services.runs.begin(bench.ref(run))
     await bench.world.services.runs.abandon(bench.ref(run))
     assert (await bench.run(run.id)).failed_stage == "notify"
+
+
+async def test_a_replay_that_is_stopped_before_the_run_goes_on_ends_it_again(bench):
+    """Its incident is over, so nobody would heal the run: it does not wait for that, and can be replayed once more."""
+    run = await bench.start(await bench.pipeline(notify=Effect.KEYED))
+    await bench.world.services.runs.abandon(bench.ref(run))
+    resumption = await bench.resumed(run, "notify", by_a_plan=True)
+    async with bench.world.database.transaction(bench.tenant.org) as session:
+        await executions.change(session, run.id, status=RunStatus.WAITING, finished_at=None, heal_by=None)
+        await remediations.finish_resumption(session, resumption, ResumptionOutcome.FAILED)
+    assert (await bench.world.services.runs.healing(bench.ref(run))).state is HealingState.OVER
+    ended = await bench.run(run.id)
+    assert (ended.status, ended.error_message) == (RunStatus.FAILED, "the incident ended as needs_human")
+    assert await bench.world.services.recovery.replay(bench.caller, run.id, "the switch is released")
+    assert len(await bench.entries("incident.ended")) == 1
