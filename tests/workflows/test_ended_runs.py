@@ -10,6 +10,7 @@ from domain.resumption import ResumptionOutcome
 from domain.stage import Effect
 from storage import executions, remediations
 from tests.workflows.bench import Bench, Hands
+from tests.workflows.suggestions import an_incident_at_rest
 
 
 @pytest_asyncio.fixture
@@ -48,6 +49,15 @@ async def test_the_incident_of_a_stopped_run_is_over_at_once(scene):
     assert (incident.status, incident.ended_at is not None) == (Status.NEEDS_HUMAN, True)
     assert await scene.actions(run.incident) == ["incident.opened", "incident.ended"]
     assert (await scene.plans(run.incident), await scene.approvals()) == ([], [])
+
+
+async def test_an_incident_at_rest_ends_with_its_last_run_and_says_so(scene):
+    """Cancelled while a person should have looked: nobody waits any more, and that is in the audit log."""
+    run = await an_incident_at_rest(scene)
+    await scene.run_of(run).cancel()
+    await scene.until_run(run.id, RunStatus.CANCELLED)
+    assert (await scene.incident(run.incident)).ended_at is not None
+    assert (await scene.actions(run.incident))[-1] == "incident.ended"
 
 
 @pytest.mark.parametrize(("passed", "stage"), [((), "notify"), (("notify",), "check")])
