@@ -217,9 +217,12 @@ async def end_attempt(
     values: dict[str, Any] = {"status": status, "ended_at": func.suture.now(), "note": note}
     if result is not None:
         values |= {"result": result.model_dump(mode="json"), "outputs": result.outputs}
-    if await _stands(session, attempt, status):
-        return False
-    await _change_attempt(session, attempt, _OPEN, values)
+    try:
+        await _change_attempt(session, attempt, _OPEN, values)
+    except LeaseLostError:
+        if await _stands(session, attempt, status):
+            return False
+        raise
     return True
 
 
