@@ -84,9 +84,14 @@ class Attempt(Value):
     ended_at: Instant | None = None
 
     @property
+    def has_acted(self) -> bool:
+        """Whether the stage itself began, so that its effect may be there."""
+        return self.kind is AttemptKind.RUN and self.started_at is not None
+
+    @property
     def is_doubtful(self) -> bool:
-        """Whether it began and did not end well, so that its effect may be there."""
-        return self.kind is AttemptKind.RUN and self.started_at is not None and self.status is not AttemptStatus.PASSED
+        """Whether it began and did not end well."""
+        return self.has_acted and self.status is not AttemptStatus.PASSED
 
     @property
     def said(self) -> str:

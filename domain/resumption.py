@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from domain.base import ExecutionId, IncidentId, PlanId, ResumptionId, Value
+from domain.base import ExecutionId, IncidentId, Instant, PlanId, ResumptionId, Value
 
 
 class ResumptionOutcome(StrEnum):
@@ -25,3 +25,4 @@ class Resumption(Value):
     until_stage: str
     config_version: int
     outcome: ResumptionOutcome | None = None
+    created_at: Instant | None = None

@@ -1,5 +1,6 @@
 """Incidents as the story ends them and as people read them: close, list, timeline."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,7 @@ from domain.plan import PlanStatus
 from domain.refs import IncidentRef, incident_workflow_id
 from domain.resumption import Resumption
 from domain.signal import signature
+from domain.stage import Effect
 from domain.versions import ConfigVersion
 from services.guard import Guard
 from services.ledger import Ledger
@@ -150,19 +152,28 @@ class Incidents:
         return incident.model_copy(update={"waiting_runs": tuple(run.id for run in waiting)})
 
     async def _resume(self, session: AsyncSession, incident: Incident, run: Execution) -> None:
-        """Let another run of the healed incident go on, on the version that is current now."""
+        """Let another run of the healed incident go on, on the version that is current now.
+
+        One that would repeat what acts at most once stays for a person, who may replay it.
+        """
         if await remediations.open_resumption(session, run.id) is not None or run.failed_stage is None:
             return
         pipeline = await pipelines.get(session, run.pipeline)
         old = await pipelines.version(session, run.pipeline, run.config_version)
         new = await pipelines.version(session, run.pipeline, pipeline.version)
+        start = _start(old, new, run.failed_stage)
+        acted = {each.stage for each in await executions.attempts_without_output(session, run.id) if each.has_acted}
+        if spent := _spent(new, start, acted):
+            after: dict[str, object] = {"execution": run.id.shown, "stage": spent, "from_stage": start}
+            await self._enter(session, incident, "run.not_resumed", SYSTEM, after)
+            return
         resumption = Resumption(
             id=ResumptionId.of(await new_id(session)),
             execution=ExecutionId.of(run.id),
             plan=None,
             incident=incident.id,
             key=f"{incident.id}/{run.id}",
-            from_stage=_start(old, new, run.failed_stage),
+            from_stage=start,
             until_stage=run.failed_stage,
             config_version=new.version,
         )
@@ -192,6 +203,13 @@ def _start(old: ConfigVersion, new: ConfigVersion, failed: str) -> str:
     if all(stage.name != failed for stage in new.spec.stages):
         return failed
     return first_changed(new.spec, before=old.spec.config, after=new.spec.config, failed=failed)
+
+
+def _spent(version: ConfigVersion, start: str, acted: Collection[str]) -> str | None:
+    """The first stage from `start` on that acts at most once and has acted; a version without `start` begins anew."""
+    names = [stage.name for stage in version.spec.order]
+    again = version.spec.order[names.index(start) if start in names else 0 :]
+    return next((stage.name for stage in again if stage.effect is Effect.ONCE and stage.name in acted), None)
 
 
 def _letter(run: Execution) -> dict[str, str]:

@@ -96,7 +96,10 @@ class Blobs(Protocol):
 
 
 class StageProcess(Protocol):
-    """Runs a stage's command on this host, under a supervisor that dies with its worker."""
+    """Runs a stage's command on this host, under a supervisor that dies with its worker.
+
+    `held` says at any time whether the attempt is still the worker's; once it is not, the stage is dead within a lease.
+    """
 
     async def run(
         self,
@@ -105,6 +108,7 @@ class StageProcess(Protocol):
         *,
         heartbeat: Callable[[], None],
         started: Callable[[SupervisorHandle], Awaitable[None]],
+        held: Callable[[], bool] | None = None,
     ) -> StageResult: ...
 
     async def probe(
@@ -114,6 +118,7 @@ class StageProcess(Protocol):
         *,
         heartbeat: Callable[[], None],
         started: Callable[[SupervisorHandle], Awaitable[None]],
+        held: Callable[[], bool] | None = None,
     ) -> Probed: ...
 
 

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.actor import Actor
-from domain.base import ExecutionId, PlanId, RecoveryId
+from domain.actor import SYSTEM, Actor
+from domain.base import ExecutionId, OrgId, PlanId, RecoveryId
 from domain.errors import ConflictError
 from domain.execution import Execution, RunStatus
 from domain.identity import Caller
@@ -60,7 +60,7 @@ class Recovery:
             await store.add(session, caller.org, event)
             letter = {"recovery": identifier.shown, "carrier": ref.workflow_id}
             await outbox.add(session, caller.org, Letter.START_RECOVERY, letter)
-            await self._enter(session, caller, event)
+            await self._enter(session, caller.org, event, "recovery.requested", Actor.calling(caller))
             return event
 
     async def plan(self, ref: RecoveryRef) -> PlanRef:
@@ -77,19 +77,22 @@ class Recovery:
 
     @repeatable
     async def finish(self, ref: RecoveryRef, outcome: RecoveryOutcome) -> None:
+        """Record what came of it, the first time this is said."""
         async with self._database.transaction(ref.org) as session:
-            await store.finish(session, ref.id, outcome, replayed=outcome is not RecoveryOutcome.REFUSED)
+            event = await store.get(session, ref.id)
+            if await store.finish(session, ref.id, outcome, replayed=outcome is not RecoveryOutcome.REFUSED):
+                await self._enter(session, ref.org, event, f"recovery.{outcome}", SYSTEM)
 
     async def events(self, caller: Caller, *, after: UUID | None, limit: int) -> list[RecoveryEvent]:
         async with self._database.transaction(caller.org) as session:
             return await store.page(session, after=after, limit=limit)
 
-    async def _enter(self, session: AsyncSession, caller: Caller, event: RecoveryEvent) -> None:
+    async def _enter(self, session: AsyncSession, org: OrgId, event: RecoveryEvent, action: str, actor: Actor) -> None:
         await self._ledger.append(
             session,
-            caller.org,
-            "recovery.requested",
-            actor=Actor.calling(caller),
+            org,
+            action,
+            actor=actor,
             resource_type="execution",
             resource_id=event.execution.shown,
             after={"recovery": event.id.shown, "plan": event.plan.shown if event.plan else None},

@@ -20,7 +20,7 @@ from domain.execution import (
     StageTask,
 )
 from domain.identity import Caller
-from domain.incident import ENDED, RESTING
+from domain.incident import RESTING, Incident, Status
 from domain.pipeline import PipelineSpec
 from domain.refs import RunRef
 from domain.resumption import Resumption, ResumptionOutcome
@@ -35,6 +35,7 @@ from storage.outbox import Letter
 _FINAL_CODES = {
     "stopped": "a kill switch is engaged, or the org is not active",
     "forbidden": "workers that root did not start run the pipelines of the installation's first org alone",
+    "abandoned": "a stage could neither be run nor asked about; see its attempts",
 }
 
 
@@ -103,18 +104,15 @@ class Runs:
 
     @repeatable
     async def fail(self, failure: Failure) -> None:
-        """Note the failed stage: the run waits for its healing, in the incident that this opens or joins."""
+        """Note the failed stage in an incident: the run waits there for its healing, or has failed for good."""
         async with self._database.transaction(failure.ref.org) as session:
             execution = await store.get_for_update(session, failure.ref.execution)
             if execution.status is not RunStatus.RUNNING:
                 return
             if failure.error_code in _FINAL_CODES:
-                resumption = await _open_resumption(session, execution)
-                if resumption is not None:
-                    await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
-                await self._end(session, execution, RunStatus.FAILED, failure.error_code, _FINAL_CODES[failure.error_code])
-                return
-            await self._wait(session, execution, failure)
+                await self._end_at(session, execution, failure)
+            else:
+                await self._wait(session, execution, failure)
 
     @repeatable
     async def finish(self, ref: RunRef) -> None:
@@ -123,27 +121,25 @@ class Runs:
             if not execution.status.is_final:
                 await self._end(session, execution, RunStatus.SUCCEEDED, None, None)
 
-    async def cancel(self, ref: RunRef) -> None:
-        """Nobody waits for the run any more."""
-        await self._break_off(ref, RunStatus.CANCELLED, "cancelled", "the run was cancelled")
-
-    async def abandon(self, ref: RunRef) -> None:
-        """The run cannot go on, and no retry would change that."""
-        await self._break_off(
-            ref, RunStatus.FAILED, "abandoned", "a stage could neither be run nor asked about; see its attempts"
-        )
-
     @repeatable
-    async def _break_off(self, ref: RunRef, status: RunStatus, code: str, message: str) -> None:
-        """End the run where it stands; what resumed it learns that this brought nothing."""
+    async def cancel(self, ref: RunRef) -> None:
+        """Nobody waits for the run any more; what resumed it learns that this brought nothing."""
         async with self._database.transaction(ref.org) as session:
             execution = await store.get_for_update(session, ref.execution)
             if execution.status.is_final:
                 return
-            if (resumption := await _open_resumption(session, execution)) is not None:
-                await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
-            await self._end(session, execution, status, code, message)
+            await _end_in_vain(session, execution)
+            await self._end(session, execution, RunStatus.CANCELLED, "cancelled", "the run was cancelled")
             await self._leave(session, execution)
+
+    @repeatable
+    async def abandon(self, ref: RunRef) -> None:
+        """The run cannot go on, and no retry would change that; a person can replay it from where it stands."""
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get_for_update(session, ref.execution)
+            if not execution.status.is_final:
+                stage = await self._stands_at(session, execution)
+                await self._end_at(session, execution, Failure(ref=ref, stage=stage, error_code="abandoned"))
 
     @repeatable
     async def healing(self, ref: RunRef) -> Healing:
@@ -185,15 +181,39 @@ class Runs:
             is_waiting=is_waiting,
         )
 
-    async def _wait(self, session: AsyncSession, execution: Execution, failure: Failure) -> None:
+    async def _end_at(self, session: AsyncSession, execution: Execution, failure: Failure) -> None:
+        """End the run at this stage, so that it can be replayed from there.
+
+        Its incident is over at once: nothing waits to be healed, and a replay must not meet an end that is still to come.
+        """
+        message = _FINAL_CODES[failure.error_code]
         spec = (await pipelines.version(session, execution.pipeline, execution.config_version)).spec
-        message = await _last_words(session, failure)
-        resumption = await _open_resumption(session, execution)
         incident = await self._intake.report_failure(
             session, execution, spec, stage=failure.stage, error_code=failure.error_code, message=message
         )
-        if resumption is not None:
-            await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
+        await _end_in_vain(session, execution)
+        await store.change(session, execution.id, failed_stage=failure.stage, incident_id=incident.id)
+        await self._end(session, execution, RunStatus.FAILED, failure.error_code, message)
+        await self._close(session, incident, Status.NEEDS_HUMAN)
+        await self._leave(session, execution)
+
+    async def _stands_at(self, session: AsyncSession, execution: Execution) -> str:
+        """The stage that a run waits at or goes on at, or else the one that its last attempt leads to."""
+        if execution.status is RunStatus.WAITING and execution.failed_stage is not None:
+            return execution.failed_stage
+        spec = (await pipelines.version(session, execution.pipeline, execution.config_version)).spec
+        resumption = await _open_resumption(session, execution)
+        attempts = await store.attempts_without_output(session, execution.id)
+        start = resumption.from_stage if resumption else spec.order[0].name
+        return _next_stage(spec, _since(resumption, attempts), start=start)
+
+    async def _wait(self, session: AsyncSession, execution: Execution, failure: Failure) -> None:
+        spec = (await pipelines.version(session, execution.pipeline, execution.config_version)).spec
+        message = await _last_words(session, failure)
+        incident = await self._intake.report_failure(
+            session, execution, spec, stage=failure.stage, error_code=failure.error_code, message=message
+        )
+        await _end_in_vain(session, execution)
         heal_by = execution.heal_by or await now(session) + spec.heal_within
         await store.change(
             session,
@@ -213,7 +233,7 @@ class Runs:
         if execution.incident is None:
             return None
         incident = await incidents.get(session, execution.incident)
-        return f"the incident ended as {incident.status}" if incident.status in ENDED else None
+        return f"the incident ended as {incident.status}" if incident.ended_at is not None else None
 
     async def _give_time(self, session: AsyncSession, execution: Execution) -> Instant:
         """A run that waits without an end gets one."""
@@ -231,8 +251,23 @@ class Runs:
         if execution.incident is None:
             return
         incident = await incidents.get_for_update(session, execution.incident)
-        if incident.status in RESTING and not await store.waiting_on(session, incident.id):
-            await incidents.move(session, incident, incident.status, ended=True)
+        is_over = incident.ended_at is not None
+        if not is_over and incident.status in RESTING and not await store.waiting_on(session, incident.id):
+            await self._close(session, incident, incident.status)
+
+    async def _close(self, session: AsyncSession, incident: Incident, status: Status) -> None:
+        await incidents.move(session, incident, status, ended=True)
+        await self._ledger.append(
+            session,
+            incident.org,
+            "incident.ended",
+            actor=SYSTEM,
+            resource_type="incident",
+            resource_id=incident.id.shown,
+            before={"status": incident.status},
+            after={"status": status},
+            incident=incident.id,
+        )
 
     async def _end(
         self, session: AsyncSession, execution: Execution, status: RunStatus, code: str | None, message: str | None
@@ -266,6 +301,12 @@ async def _open_resumption(session: AsyncSession, execution: Execution) -> Resum
     return await remediations.open_resumption(session, execution.id)
 
 
+async def _end_in_vain(session: AsyncSession, execution: Execution) -> None:
+    """What resumed the run learns that this brought nothing."""
+    if (resumption := await _open_resumption(session, execution)) is not None:
+        await end_resumption(session, execution, resumption, ResumptionOutcome.FAILED)
+
+
 async def _done(session: AsyncSession, ref: RunRef) -> frozenset[str]:
     attempts = await store.attempts_without_output(session, ref.execution)
     kinds = (AttemptKind.RUN, AttemptKind.PROBE)
@@ -280,6 +321,21 @@ async def _last_words(session: AsyncSession, failure: Failure) -> str:
 
 def _first_not_done(spec: PipelineSpec, done: frozenset[str]) -> int:
     return next((at for at, stage in enumerate(spec.order) if stage.name not in done), len(spec.order))
+
+
+def _since(resumption: Resumption | None, attempts: list[Attempt]) -> list[Attempt]:
+    """The attempts at the stages themselves, and at their probes, since the run last went on."""
+    began = resumption.created_at if resumption else None
+    tried = [each for each in attempts if each.kind is not AttemptKind.DRY_RUN]
+    return [each for each in tried if began is None or (each.created_at is not None and each.created_at >= began)]
+
+
+def _next_stage(spec: PipelineSpec, attempts: list[Attempt], *, start: str) -> str:
+    """The stage of the latest attempt, the one after it where that passed, or `start` where there is none."""
+    if not attempts:
+        return start
+    at = _index(spec, attempts[-1].stage) + (attempts[-1].status is AttemptStatus.PASSED)
+    return spec.order[min(at, len(spec.order) - 1)].name
 
 
 def _index(spec: PipelineSpec, stage: str) -> int:

@@ -1,6 +1,7 @@
 """Run one stage on this worker: intent, effect, receipt; and find out what a lost worker has left."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from math import ceil
@@ -19,7 +20,9 @@ from domain.resumption import ResumptionOutcome
 from domain.stage import Effect, Outcome, ProbeAnswer, StageCommand, StageResult, SupervisorHandle
 from domain.versions import ConfigVersion
 from services.guard import Guard
+from services.leases import kept
 from services.ledger import Ledger
+from services.patience import insist
 from services.ports import Host, StageProcess
 from services.runs import end_resumption
 from services.secrets import Secrets
@@ -28,6 +31,7 @@ from storage import pipelines, remediations
 from storage.engine import Database, now, repeatable
 
 _KILL_GRACE = timedelta(seconds=5)
+_TOLD_WITHIN = timedelta(minutes=10)  # the engine, where it answers, waits for less than that
 _PROBES = 3
 _NOT_DONE = 3  # how a probe's exit code says so
 _ENDINGS = {
@@ -76,7 +80,7 @@ class Stages:
         """One start of the stage: the intent is stored before, the receipt after, and a switch is read just before.
 
         Raises:
-            LeaseLostError: this worker stood still and the attempt is no longer its own.
+            LeaseLostError: this worker stood still or out of reach, and the attempt is no longer its own.
             UnavailableError: nobody knows what happened; ask `settle`.
         """
         try:
@@ -88,16 +92,21 @@ class Stages:
             if asked is not Tried.NOT_DONE:
                 return asked
         job = await self._intend(ref, AttemptKind.RUN)
+        if job is None:
+            return Tried.UNKNOWN
         try:
             secrets = await self._reveal(job, job.stage.secrets)
-            result = await self._process.run(job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job))
+            async with self._kept(job) as held:
+                result = await self._process.run(
+                    job.command, secrets, heartbeat=heartbeat, started=partial(self._started, job), held=held
+                )
         except StoppedError:
-            await self._end(job, AttemptStatus.REFUSED, None)
+            await self._end(job, AttemptStatus.REFUSED, None, heartbeat)
             return Tried.STOPPED
         except (NotFoundError, InvalidError) as error:
-            await self._end(job, AttemptStatus.FAILED, None, note=f"the stage cannot be started: {error}")
+            await self._end(job, AttemptStatus.FAILED, None, heartbeat, note=f"the stage cannot be started: {error}")
             return Tried.FAILED
-        await self._end(job, _ENDINGS[result.outcome], result)
+        await self._end(job, _ENDINGS[result.outcome], result, heartbeat)
         return _TRIED[result.outcome]
 
     async def settle(self, ref: StageRef, *, heartbeat: Callable[[], None]) -> Tried:
@@ -125,12 +134,15 @@ class Stages:
                 return Tried.NOT_DONE if left.started_at is None else Tried.UNKNOWN
 
     @repeatable
-    async def _intend(self, ref: StageRef, kind: AttemptKind) -> Job:
+    async def _intend(self, ref: StageRef, kind: AttemptKind) -> Job | None:
+        """The stored intent, or None for a stage that acts at most once and has had its start."""
         async with self._database.transaction(ref.org) as session:
             execution = await store.get_for_update(session, ref.execution)
             version = await pipelines.version(session, execution.pipeline, execution.config_version)
             stage = find_stage(version, ref.stage)
             attempts = await store.attempts_without_output(session, ref.execution)
+            if stage.effect is Effect.ONCE and await _is_spent(session, ref, attempts):
+                return None
             attempt = _next_attempt(ref, execution, version, stage, kind, attempts)
             job = Job(
                 execution=execution,
@@ -156,10 +168,37 @@ class Stages:
         async with self._database.transaction(job.execution.org) as session:
             await store.start_attempt(session, job.attempt, handle, await now(session) + self._lease)
 
+    def _kept(self, job: Job) -> AbstractAsyncContextManager[Callable[[], bool]]:
+        """The lease that other hosts wait for, renewed for as long as the process runs."""
+        return kept(partial(self._renew, job), length=self._lease)
+
     @repeatable
-    async def _end(self, job: Job, status: AttemptStatus, result: StageResult | None, *, note: str | None = None) -> None:
+    async def _renew(self, job: Job) -> None:
         async with self._database.transaction(job.execution.org) as session:
-            await store.end_attempt(session, job.attempt, status, result, note=note)
+            await store.renew_attempt(session, job.attempt, for_=self._lease)
+
+    async def _end(
+        self,
+        job: Job,
+        status: AttemptStatus,
+        result: StageResult | None,
+        heartbeat: Callable[[], None],
+        *,
+        note: str | None = None,
+    ) -> None:
+        """Store how the attempt ended: a result in hand is not given up because the database is away.
+
+        Raises:
+            LeaseLostError: the attempt is no longer this worker's.
+        """
+        tell = partial(self._receive, job, status, result, note)
+        await insist(tell, beat=heartbeat, every=self._lease / 4, within=_TOLD_WITHIN)
+
+    @repeatable
+    async def _receive(self, job: Job, status: AttemptStatus, result: StageResult | None, note: str | None) -> None:
+        async with self._database.transaction(job.execution.org) as session:
+            if not await store.end_attempt(session, job.attempt, status, result, note=note):
+                return
             if status is AttemptStatus.PASSED:
                 await self._report_healed(session, job)
             await self._enter(session, job, f"stage.{job.attempt.kind}.{status}")
@@ -219,7 +258,8 @@ class Stages:
     @repeatable
     async def _lose(self, ref: StageRef, left: Attempt) -> None:
         async with self._database.transaction(ref.org) as session:
-            await store.end_attempt(session, left, AttemptStatus.LOST, None)
+            if not await store.end_attempt(session, left, AttemptStatus.LOST, None):
+                return
             await self._ledger.append(
                 session,
                 ref.org,
@@ -233,17 +273,22 @@ class Stages:
     async def _ask_probe(self, ref: StageRef, heartbeat: Callable[[], None]) -> Tried:
         for _ in range(_PROBES):
             job = await self._intend(ref, AttemptKind.PROBE)
+            if job is None:
+                return Tried.UNKNOWN
             secrets = await self._reveal(job, job.stage.secrets)
-            probed = await self._process.probe(job.command, secrets, heartbeat=heartbeat, started=partial(self._probing, job))
+            async with self._kept(job) as held:
+                probed = await self._process.probe(
+                    job.command, secrets, heartbeat=heartbeat, started=partial(self._probing, job), held=held
+                )
             match probed.answer:
                 case ProbeAnswer.DONE:
-                    await self._end(job, AttemptStatus.PASSED, probed.attempt)
+                    await self._end(job, AttemptStatus.PASSED, probed.attempt, heartbeat)
                     return Tried.PASSED
                 case ProbeAnswer.NOT_DONE:
-                    await self._end(job, AttemptStatus.FAILED, probed.attempt)
+                    await self._end(job, AttemptStatus.FAILED, probed.attempt, heartbeat)
                     return Tried.NOT_DONE
                 case ProbeAnswer.UNKNOWN:
-                    await self._end(job, AttemptStatus.FAILED, probed.attempt)
+                    await self._end(job, AttemptStatus.FAILED, probed.attempt, heartbeat)
         return Tried.UNKNOWN
 
     async def _reveal(self, job: Job, names: tuple[str, ...]) -> Mapping[str, str]:
@@ -264,6 +309,14 @@ class Stages:
             after={"stage": job.stage.name, "attempt": job.attempt.number, "key": job.attempt.step_key},
             incident=job.execution.incident,
         )
+
+
+async def _is_spent(session: AsyncSession, ref: StageRef, attempts: list[Attempt]) -> bool:
+    """Whether the stage has had its one start; a plan that resumes the run, and so was granted, gives it one more."""
+    resumption = await remediations.open_resumption(session, ref.execution)
+    granted = resumption.created_at if resumption and resumption.plan else None
+    began = [each.started_at for each in attempts if each.stage == ref.stage and each.has_acted and each.started_at]
+    return any(granted is None or each >= granted for each in began)
 
 
 def _known(left: Attempt) -> Tried | None:

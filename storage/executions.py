@@ -1,6 +1,6 @@
 """Executions of pipelines and the attempts at their stages."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from domain.errors import LeaseLostError, NotFoundError
 from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, RunStatus
 from domain.stage import StageResult, SupervisorHandle
 from storage.engine import document, moment
+
+_OPEN = tuple(status for status in AttemptStatus if status.is_open)
 
 
 class ExecutionRow(SQLModel, table=True):
@@ -195,10 +197,19 @@ async def start_attempt(session: AsyncSession, attempt: Attempt, supervisor: Sup
     )
 
 
+async def renew_attempt(session: AsyncSession, attempt: Attempt, *, for_: timedelta) -> None:
+    """Keep the attempt for the worker that holds it, from now on for so long.
+
+    Raises:
+        LeaseLostError: somebody else has taken it over.
+    """
+    await _change_attempt(session, attempt, _OPEN, {"lease_until": func.suture.now() + for_})
+
+
 async def end_attempt(
     session: AsyncSession, attempt: Attempt, status: AttemptStatus, result: StageResult | None, *, note: str | None = None
-) -> None:
-    """Store how the attempt ended, while it is still this claim's.
+) -> bool:
+    """Store how the attempt ended, while it is still this claim's; False where this call is a repetition.
 
     Raises:
         LeaseLostError: somebody else has taken it over, so this result is a ghost's.
@@ -206,26 +217,36 @@ async def end_attempt(
     values: dict[str, Any] = {"status": status, "ended_at": func.suture.now(), "note": note}
     if result is not None:
         values |= {"result": result.model_dump(mode="json"), "outputs": result.outputs}
-    await _change_attempt(session, attempt, (AttemptStatus.INTENT, AttemptStatus.STARTED), values)
+    try:
+        await _change_attempt(session, attempt, _OPEN, values)
+    except LeaseLostError:
+        if await _stands(session, attempt, status):
+            return False
+        raise
+    return True
+
+
+async def _stands(session: AsyncSession, attempt: Attempt, status: AttemptStatus) -> bool:
+    """Whether this claim's attempt is `status` already: the answer to an earlier call was lost."""
+    return await session.scalar(_own(select(AttemptRow.number), attempt, (status,))) is not None
 
 
 async def _change_attempt(
     session: AsyncSession, attempt: Attempt, allowed: tuple[AttemptStatus, ...], values: dict[str, Any]
 ) -> None:
-    statement = (
-        update(AttemptRow)
-        .where(
-            col(AttemptRow.execution_id) == attempt.execution,
-            col(AttemptRow.stage) == attempt.stage,
-            col(AttemptRow.number) == attempt.number,
-            col(AttemptRow.claim) == attempt.claim,
-            col(AttemptRow.status).in_(allowed),
-        )
-        .values(**values)
-        .returning(col(AttemptRow.number))
-    )
+    statement = _own(update(AttemptRow), attempt, allowed).values(**values).returning(col(AttemptRow.number))
     if (await session.execute(statement)).first() is None:
         raise LeaseLostError(f"attempt {attempt.number} at {attempt.stage} is no longer this worker's")
+
+
+def _own(statement: Any, attempt: Attempt, allowed: tuple[AttemptStatus, ...]) -> Any:
+    return statement.where(
+        col(AttemptRow.execution_id) == attempt.execution,
+        col(AttemptRow.stage) == attempt.stage,
+        col(AttemptRow.number) == attempt.number,
+        col(AttemptRow.claim) == attempt.claim,
+        col(AttemptRow.status).in_(allowed),
+    )
 
 
 async def _one(session: AsyncSession, statement: Any, execution: ExecutionId) -> Execution:

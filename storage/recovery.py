@@ -52,10 +52,12 @@ async def get(session: AsyncSession, recovery: RecoveryId) -> RecoveryEvent:
     return _to_value(row)
 
 
-async def finish(session: AsyncSession, recovery: RecoveryId, outcome: RecoveryOutcome, *, replayed: bool) -> None:
+async def finish(session: AsyncSession, recovery: RecoveryId, outcome: RecoveryOutcome, *, replayed: bool) -> bool:
+    """Whether this call wrote it; a recovery has one outcome."""
     values = {"outcome": str(outcome)} | ({"replayed_at": func.suture.now()} if replayed else {})
     statement = update(RecoveryRow).where(col(RecoveryRow.id) == recovery, col(RecoveryRow.outcome).is_(None))
-    await session.execute(statement.values(**values))
+    finished = await session.execute(statement.values(**values).returning(col(RecoveryRow.id)))
+    return finished.first() is not None
 
 
 async def count_of(session: AsyncSession, execution: ExecutionId) -> int:

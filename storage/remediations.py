@@ -280,7 +280,7 @@ async def receipts(session: AsyncSession, plan: PlanId) -> list[Receipt]:
 
 async def add_resumption(session: AsyncSession, org: OrgId, resumption: Resumption) -> ResumptionId:
     """The resumption that stands under this key: this one, or the one that was first."""
-    values = resumption.model_dump(exclude={"id", "execution", "plan", "incident", "outcome"}) | {
+    values = resumption.model_dump(exclude={"id", "execution", "plan", "incident", "outcome", "created_at"}) | {
         "org_id": org,
         "id": resumption.id,
         "execution_id": resumption.execution,
@@ -366,4 +366,5 @@ def _to_resumption(row: ResumptionRow) -> Resumption:
         until_stage=row.until_stage,
         config_version=row.config_version,
         outcome=ResumptionOutcome(row.outcome) if row.outcome else None,
+        created_at=row.created_at,
     )

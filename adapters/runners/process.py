@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 Heartbeat = Callable[[], None]
 Started = Callable[[SupervisorHandle], Awaitable[None]]
+Held = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Attempt:
     secrets: Mapping[str, str]
     heartbeat: Heartbeat
     started: Started
+    held: Held | None
 
 
 class ProcessRunner:
@@ -83,26 +85,40 @@ class ProcessRunner:
             self._refuse_unreachable()
 
     async def run(
-        self, command: StageCommand, secrets: Mapping[str, str], *, heartbeat: Heartbeat, started: Started
+        self,
+        command: StageCommand,
+        secrets: Mapping[str, str],
+        *,
+        heartbeat: Heartbeat,
+        started: Started,
+        held: Held | None = None,
     ) -> StageResult:
         """Run the stage to its end. `started` is awaited before the stage's own code runs.
+
+        It lives on as long as `held` says so at every beat; without one nobody else could take it over.
 
         However it is left, by a result, an error or a cancellation, no process and no folder of the stage remains.
 
         Raises:
-            LeaseLostError: this worker stood still for longer than its lease, so its stage was killed.
+            LeaseLostError: this worker stood still for longer than its lease, or lost it, so its stage was killed.
             UnavailableError: the host cannot run a stage now, or its supervisor was ended from outside.
             NotFoundError: the code or an input is not stored.
         """
-        return await self._attempt(Attempt(command.argv, command, secrets, heartbeat, started))
+        return await self._attempt(Attempt(command.argv, command, secrets, heartbeat, started, held))
 
     async def probe(
-        self, command: StageCommand, secrets: Mapping[str, str], *, heartbeat: Heartbeat, started: Started
+        self,
+        command: StageCommand,
+        secrets: Mapping[str, str],
+        *,
+        heartbeat: Heartbeat,
+        started: Started,
+        held: Held | None = None,
     ) -> Probed:
         """Ask the stage's probe whether its effect is there; raises what `run` raises."""
         if command.probe is None:
             raise InvalidError(f"stage {command.stage} has no probe command")
-        attempt = await self._attempt(Attempt(command.probe, command, secrets, heartbeat, started))
+        attempt = await self._attempt(Attempt(command.probe, command, secrets, heartbeat, started, held))
         if attempt.outcome is Outcome.PASSED:
             return Probed(answer=ProbeAnswer.DONE, attempt=attempt)
         not_done = attempt.exit_code == NOT_DONE and not attempt.timed_out
@@ -230,14 +246,15 @@ def _refuse_other_secrets(attempt: Attempt) -> None:
 
 def _refuse_lost(ending: Ending) -> None:
     if ending.why == "lease":
-        raise LeaseLostError("this worker stood still for longer than its lease, so its stage was killed")
+        raise LeaseLostError("this worker has not kept its lease, so its stage was killed")
     if ending.why == "worker" or ending.status is None:
         raise UnavailableError("the supervisor of the stage was asked to end by somebody else")
 
 
 def _beat(watched: Supervisor, attempt: Attempt) -> Callable[[], None]:
     def beat() -> None:
-        watched.renew()
+        if attempt.held is None or attempt.held():
+            watched.renew()
         attempt.heartbeat()
 
     return beat

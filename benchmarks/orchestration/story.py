@@ -46,6 +46,7 @@ class Stages:
         *,
         heartbeat: Callable[[], None],
         started: Callable[[SupervisorHandle], Awaitable[None]],
+        held: Callable[[], bool] | None = None,
     ) -> StageResult:
         await started(SupervisorHandle(host=self._host, pid=1, start_time=1))
         passes = self._calm.exists() or command.dry_run or command.stage != _FRAGILE or command.execution in self._failed
@@ -60,6 +61,7 @@ class Stages:
         *,
         heartbeat: Callable[[], None],
         started: Callable[[SupervisorHandle], Awaitable[None]],
+        held: Callable[[], bool] | None = None,
     ) -> Probed:
         return Probed(answer=ProbeAnswer.DONE, attempt=_result(passed=True))
 

@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.approval import Choice, GrantStatus
+from domain.audit import AuditFilter
 from domain.base import RequestId
 from domain.errors import ConflictError, SeparationOfDutiesError
 from domain.execution import RunStatus
@@ -133,13 +134,20 @@ async def _outcome(scene, recovery):
     return found[0]
 
 
+async def _entries(scene):
+    """What the audit log says of recoveries, the newest first."""
+    entries = await scene.services.audit.page(scene.tenant.org, AuditFilter(), limit=200)
+    return [each.action for each in entries if each.action.startswith("recovery.")]
+
+
 async def test_a_failed_run_is_replayed_from_the_stage_that_failed(scene):
-    """A second person agrees, the failed stage passes, and what passed before is not run again."""
+    """A second person agrees, the failed stage passes, and what passed before is not run again; the audit log tells both."""
     run = await _rejected(scene)
     recovery = await scene.services.recovery.replay(scene.operator, run.id, "the upstream is back")
     await scene.decide(await scene.approval())
     assert (await scene.until_run(run.id, RunStatus.SUCCEEDED)).config_version == run.config_version
     assert await _outcome(scene, recovery) is RecoveryOutcome.RECOVERED
+    assert await _entries(scene) == ["recovery.recovered", "recovery.requested"]
     attempts = (await scene.services.runs.get(scene.author, run.id)).attempts
     assert [(each.stage, each.status) for each in attempts if each.kind == "run"] == [
         ("read", "passed"), ("check", "failed"), ("check", "passed")
@@ -164,6 +172,7 @@ async def test_a_replay_that_nobody_wants(scene):
     recovery = await scene.services.recovery.replay(scene.operator, run.id, "perhaps")
     await scene.decide(await scene.approval(), Choice.REJECT)
     assert await _outcome(scene, recovery) is RecoveryOutcome.REFUSED
+    assert await _entries(scene) == ["recovery.refused", "recovery.requested"]
     assert (await scene.run(run.id)).status is RunStatus.FAILED
     healthy = await scene.start()
     await scene.until_run(healthy.id, RunStatus.SUCCEEDED)

@@ -124,6 +124,24 @@ async def test_deadline(runner: ProcessRunner, blobs: DirectoryBlobs, place: Pat
     assert list((place / "work").iterdir()) == []
 
 
+async def test_a_stage_whose_worker_no_longer_holds_it(place: Path, blobs: DirectoryBlobs, witness: Witness) -> None:
+    """The worker lives and beats, but its lease is not renewed elsewhere: the stage dies within one more lease."""
+    watcher, lease, held = Watcher(), 1.0, [True]
+    runner = runner_at(place, blobs, lease=lease)
+    async with witness.listening() as reader:
+        command = await stubborn(blobs, place)
+        running = asyncio.create_task(
+            runner.run(command, {}, heartbeat=watcher.beat, started=watcher.started, held=lambda: held[0])
+        )
+        await at_work(reader)
+        await asyncio.sleep(2 * lease)
+        assert not running.done()
+        held[0] = False
+        await all_gone(reader, place, within=lease + SECOND.total_seconds())
+        with pytest.raises(LeaseLostError):
+            await running
+
+
 async def test_polite_end(runner: ProcessRunner, blobs: DirectoryBlobs, place: Path) -> None:
     """A stage has a moment between SIGTERM and SIGKILL to end well."""
     program = """
