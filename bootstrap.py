@@ -1,12 +1,11 @@
 """The only file that knows every layer: settings become adapters, storage and services, for one kind of process at a time."""
 
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outside import Base, keeps_orgs_apart, needed, open_base, stage_host
+from outside import Base, configure_logs, keeps_orgs_apart, needed, open_base, stage_host
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from services.registry import Services
     from services.relay import Relay
     from settings import Settings
+
+__all__ = ["WorkerParts", "api_services", "configure_logs", "worker_parts"]
 
 
 @dataclass(frozen=True)
@@ -223,12 +224,3 @@ async def _upkeep(stack: AsyncExitStack, chosen: "Settings") -> tuple[Callable[[
 
 def _executes(chosen: "Settings") -> bool:
     return any(queue.startswith("execute-") for queue in chosen.queues)
-
-
-def configure_logs(chosen: "Settings") -> None:
-    """One JSON line per event on standard error, secrets redacted."""
-    import logging
-
-    from adapters.logs import configure
-
-    configure(sys.stderr, level=logging.getLevelNamesMapping().get(chosen.log_level, logging.INFO))

@@ -37,6 +37,15 @@ class Base:
     hmac_key: bytes
 
 
+def configure_logs(chosen: "Settings") -> None:
+    """One JSON line per event on standard error, secrets redacted."""
+    import logging
+
+    from adapters.logs import configure
+
+    configure(sys.stderr, level=logging.getLevelNamesMapping().get(chosen.log_level, logging.INFO))
+
+
 async def open_base(
     stack: AsyncExitStack, chosen: "Settings", through: Callable[["Client"], "Client"], *, service: str
 ) -> Base:

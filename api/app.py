@@ -57,6 +57,7 @@ def create(
 def app() -> FastAPI:
     """The application for a server that makes its own processes: services open and close with its lifespan."""
     chosen = settings.load()
+    bootstrap.configure_logs(chosen)
 
     @asynccontextmanager
     async def lifespan(running: FastAPI) -> AsyncIterator[None]:
@@ -136,5 +137,11 @@ async def _no_such_method(request: Request, error: Exception) -> Response:
     return answer(NotFoundError("no such method"))
 
 
+def main() -> None:
+    chosen = settings.load()
+    bootstrap.configure_logs(chosen)
+    asyncio.run(serve(chosen))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(settings.load()))
+    main()
