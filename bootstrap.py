@@ -57,7 +57,7 @@ async def worker_parts(
     async with AsyncExitStack() as stack:
         base = await open_base(stack, chosen, through, service="suture-worker")
         if chosen.worker_metrics_port:
-            stack.callback(base.metrics.serve(chosen.worker_metrics_port))
+            stack.callback(base.metrics.serve(chosen.worker_metrics_port, host=chosen.metrics_host))
         host = stage_host(base, chosen) if _executes(chosen) else None
         activities = _activities(base, _use_cases(base, chosen), chosen, process or (host and host[0]), host and host[1])
         relay = await _relay(stack, base, chosen) if "io" in chosen.queues else None

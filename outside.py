@@ -144,7 +144,7 @@ def runtime(chosen: "Settings") -> Any:
     if not chosen.metrics_port:
         return None
     metrics = PrometheusConfig(
-        bind_address=f"127.0.0.1:{chosen.metrics_port}", durations_as_seconds=True, counters_total_suffix=True
+        bind_address=f"{chosen.metrics_host}:{chosen.metrics_port}", durations_as_seconds=True, counters_total_suffix=True
     )
     return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 

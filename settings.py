@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     api_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     api_url: str = Field(default="http://127.0.0.1:8080", description="where people reach the API")
     token: SecretStr | None = Field(default=None, description="the token the command line uses")
+    metrics_host: str = Field(default="127.0.0.1", description="the address on which a process shows its metrics")
     metrics_port: Annotated[int, Field(ge=0, le=65535, description="the engine SDK's metrics; 0 chooses none")] = 0
     worker_metrics_port: Annotated[int, Field(ge=0, le=65535, description="a worker's own metrics; 0 chooses none")] = 0
 

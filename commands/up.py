@@ -57,7 +57,9 @@ def up(
         environments=chosen.environments,
         execute_workers=execute_workers or chosen.execute_workers,
         lease=chosen.lease if lease is None else timedelta(seconds=lease),
+        metrics_host=chosen.metrics_host,
         database=_database(chosen),
+        **_first_pages(chosen),
     )
     start = Start(data=place, plan=plan_of(chosen, wanted), wanted=wanted)
     if wanted.api_port != (api_port or chosen.api_port):
@@ -123,6 +125,7 @@ def _tell(running: Running, data: Path, *, is_first: bool) -> None:
         f"  OpenAPI docs  {running.api_url}/docs",
         f"  Web UI        {running.endpoints.temporal_ui_url or 'elsewhere'} (`suture ui` lets it read histories)",
         f"  state, logs   {data}",
+        f"  metrics       {running.metrics_file} names the page of every process",
         f"  admin token   {running.token_file}",
     ]
     if is_first and running.token_file.is_file():
@@ -138,6 +141,12 @@ def _sayer() -> Say:
         typer.echo(f"{time.monotonic() - began:6.1f} s  {line}")
 
     return say
+
+
+def _first_pages(chosen: settings.Settings) -> dict[str, int]:
+    """A port that the settings name is where the pages of that kind begin, one for each process."""
+    named = {"first_sdk_page": chosen.metrics_port, "first_worker_page": chosen.worker_metrics_port}
+    return {name: port for name, port in named.items() if port}
 
 
 def _database(chosen: settings.Settings) -> dict[str, SecretStr]:
