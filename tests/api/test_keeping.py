@@ -32,6 +32,14 @@ async def test_only_an_admin_releases_a_switch(site: Site, tenant: Tenant) -> No
     assert [each for each in (await viewer.get("/kill-switches")).json()["items"] if each["is_active"]] == [engaged.json()]
 
 
+async def test_a_switch_that_could_stop_nothing_is_refused(someone: Person) -> None:
+    """422 names the actions there are and points at the field."""
+    answer = await someone.put("/kill-switches", {"level": "action", "subject": "*", "is_active": True, "reason": "fire"})
+    flaw = answer.json()["errors"][0]
+
+    assert (answer.status_code, flaw["pointer"], "rollback_config" in flaw["message"]) == (422, "/subject", True)
+
+
 async def test_principals_tokens_and_secrets_are_kept(site: Site, someone: Person) -> None:
     """A service account with an owner, a token with a scope, a secret that is never returned."""
     owner = someone.caller.id.shown

@@ -135,6 +135,16 @@ def test_automatic_mode_is_held_released_and_shown(stub: Stub, suture: Suture):
     assert json.loads(suture("kill-switch", "automatic", "release", "-o", "json").stdout)["released"] is True
 
 
+def test_a_switch_names_what_it_stops(stub: Stub, suture: Suture):
+    """Only the org's goes without a name: a switch over `*` would stop no action and no workflow."""
+    stub.on("PUT /kill-switches", {"level": "org", "subject": "*", "is_active": True})
+    for level in ("action", "workflow", "vendor"):
+        refused = suture("kill-switch", "engage", level, "-r", "looking")
+        assert (refused.exit_code, f"which {level}?" in refused.stderr) == (2, True)
+    assert suture("kill-switch", "engage", "org", "-r", "looking").exit_code == 0
+    assert [body["subject"] for body in stub.bodies("PUT /kill-switches")] == ["*"]
+
+
 def test_incident_is_told_as_a_story(stub: Stub, suture: Suture):
     """What broke, why, what speaks against it, what was left out, the plan, and who may approve until when."""
     _incident(stub)
