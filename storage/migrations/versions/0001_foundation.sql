@@ -474,11 +474,17 @@ create table commands (
 );
 create unique index commands_once on commands (org_id, key) where kind <> 'dry_run';
 
+-- The plan says where it acts, for it cannot be changed any more; what a command calls its environment is a label.
+-- An unknown plan is production, and so is a plan whose environment has become production since, or is gone.
+create function suture.acts_in_production(org uuid, plan uuid) returns boolean language sql stable as $$
+  select coalesce((select p.is_production or coalesce(e.is_production, true) from fix_plans p
+                   left join environments e on e.org_id = p.org_id and e.name = p.environment
+                   where p.org_id = org and p.id = plan), true)
+$$;
+
 create function suture.command_is_granted() returns trigger language plpgsql as $$
 begin
-  if new.kind in ('do', 'undo')
-     and coalesce((select e.is_production from environments e
-                   where e.org_id = new.org_id and e.name = new.environment), true)
+  if new.kind in ('do', 'undo') and suture.acts_in_production(new.org_id, new.plan_id)
      and not exists (select from grants g
                      where g.org_id = new.org_id and g.id = new.grant_id and g.plan_id = new.plan_id
                        and g.status = 'consumed' and g.consumed_by = new.remediation and g.consumed_at <= g.execute_by) then
