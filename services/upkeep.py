@@ -1,4 +1,4 @@
-"""Every hour remove what has served and nobody asks for again, by one leader."""
+"""Every hour remove what has served and nobody asks for again, and prepare the months to come, by one leader."""
 
 import asyncio
 import logging
@@ -28,11 +28,17 @@ class Upkeep:
             try:
                 async with self._removals.lead() as lead:
                     if lead is not None:
+                        await self.keep_months()
                         await self.remove_served()
             except HealError as error:
                 log.warning("upkeep interrupted", extra={"code": error.code})
                 pause = _AGAIN
             await asyncio.sleep(pause.total_seconds())
+
+    async def keep_months(self) -> None:
+        """Signals of a month that has no partition are kept all the same, in the default one: whoever runs this is told."""
+        if missing := await self._removals.keep_months():
+            log.warning("signals have no partition of their own", extra={"partitions": missing})
 
     async def remove_served(self) -> int:
         """Delivered letters and idempotency keys older than a day; how many rows they were."""

@@ -4,10 +4,12 @@ Four database roles, each with the tables it may touch:
 
 | role            | used by                          | tables                                                   |
 |-----------------|----------------------------------|----------------------------------------------------------|
-| suture_app      | `transaction(org)`               | every table, the org's own rows only                     |
+| suture_app      | `transaction(org)`               | every table, the org's own rows only, no partition       |
 | suture_relay    | `Outbox` in `storage.outbox`     | outbox, every org                                        |
 | suture_upkeep   | `Removals` in `storage.upkeep`   | outbox, idempotency_keys: removes what has served        |
 | suture_platform | `provision.py`, `suture platform`| orgs, environments, outbox, platform_*                   |
+
+None of them owns a table. `suture.keep_signal_months()` makes partitions with the owner's rights; only upkeep may call it.
 """
 
 import asyncio

@@ -1,11 +1,11 @@
-"""Remove what has served, of every org, a batch at a time: by a role that can do nothing else."""
+"""Remove what has served, of every org, a batch at a time, and keep a partition ready for the months to come."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, tuple_
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, delete, func, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import SQLModel, col, select
 
 from storage.engine import translated
@@ -14,6 +14,7 @@ from storage.leader import Lead, lead
 from storage.outbox import OutboxRow
 
 _LEADER = 0x7570_6B65
+_KEEP_MONTHS = text("select partition, is_there from suture.keep_signal_months()")
 
 
 class Removals:
@@ -37,9 +38,20 @@ class Removals:
         key = tuple(col(getattr(IdempotencyRow, name)) for name in names)
         return await self._remove(IdempotencyRow, key, col(IdempotencyRow.created_at) < func.suture.now() - kept_for, limit)
 
+    async def keep_months(self) -> list[str]:
+        """Have a partition of signals for this month and the next two; those that could not be made."""
+        with translated():
+            async with self._engine.begin() as connection:
+                return await keep_months(connection)
+
     async def _remove(self, row: type[SQLModel], key: tuple[Any, ...], which: ColumnElement[bool], limit: int) -> int:
         served = select(*key).where(which).limit(limit)
         statement = delete(row).where(tuple_(*key).in_(served)).returning(key[0])
         with translated():
             async with self._engine.begin() as connection:
                 return len((await connection.execute(statement)).all())
+
+
+async def keep_months(connection: AsyncConnection) -> list[str]:
+    """The partitions that are missing still: their signals lie in the default partition, or the table was busy."""
+    return [partition for partition, is_there in await connection.execute(_KEEP_MONTHS) if not is_there]

@@ -1,13 +1,16 @@
-"""What has served is removed after a day, in batches, and nothing else is."""
+"""What has served is removed after a day, in batches, and nothing else is; the months to come are ready."""
 
 import secrets
 
 import pytest_asyncio
 from sqlalchemy import text
 
+from provision import provision
 from services.upkeep import Upkeep
+from storage.admin import OWNER, open_admin
 from storage.engine import open_engine
 from storage.upkeep import Removals
+from tests.database import HMAC_KEY, PASSWORDS, create_database
 
 LETTERS = text("""
 insert into outbox (org_id, kind, payload, due_at, created_at, delivered_at)
@@ -48,3 +51,74 @@ async def test_one_process_at_a_time_removes(removals):
         assert (first is None, second is None) == (False, True)
     async with removals.lead() as third:
         assert third is not None
+
+
+LATER = """
+create or replace function suture.now() returns timestamptz language sql volatile as
+  $$ select clock_timestamp() + interval '%s months' $$"""
+MONTHS = text("""
+select to_char(date_trunc('month', suture.now() at time zone 'UTC') + make_interval(months => ahead), '"signals_"YYYY_MM')
+from generate_series(0, 2) ahead""")
+THERE = text("""
+select c.relname, c.relrowsecurity and c.relforcerowsecurity, pg_get_userbyid(c.relowner), p.polname is not null
+from pg_class c left join pg_policy p on p.polrelid = c.oid where c.relispartition and c.relkind = 'r'""")
+SIGNAL = text("""
+with org as (insert into orgs (name) values (gen_random_uuid()::text) returning id)
+insert into signals (org_id, received_at, ts, source, kind)
+select id, suture.now() + make_interval(months => :ahead), suture.now(), 'x', 'event' from org
+returning tableoid::regclass::text""")
+
+
+@pytest_asyncio.fixture
+async def months(postgres, kms):
+    """A database of its own whose clock is set forwards, and its upkeep."""
+    urls = await create_database(postgres, "suture_months")
+    await provision(urls.admin, passwords=PASSWORDS, kms=kms, hmac_key=HMAC_KEY)
+    owner, engine = open_admin(urls.admin), open_engine(urls.upkeep, size=2)
+
+    async def later(count):
+        async with owner.begin() as connection:
+            await connection.exec_driver_sql(LATER % count)
+
+    yield owner, Removals(engine), later
+    await engine.dispose()
+    await owner.dispose()
+
+
+async def _states(owner):
+    """The three months that should have a partition, and each partition that there is, as the catalogue shows it."""
+    async with owner.connect() as connection:
+        wanted = set((await connection.scalars(MONTHS)).all())
+        return wanted, {tuple(row) for row in await connection.execute(THERE)}
+
+
+async def test_upkeep_keeps_the_next_two_months_ready(months):
+    """As time goes on there is a partition for the present month and for two ahead, protected like the first ones."""
+    owner, removals, later = months
+    for count in (1, 5):
+        await later(count)
+        await Upkeep(removals).keep_months()
+        wanted, there = await _states(owner)
+        assert wanted <= {name for name, *_ in there}
+        assert {row[1:] for row in there} == {(True, OWNER, True)}
+
+
+async def test_a_signal_lies_in_the_partition_of_its_month(months):
+    """What arrives this month, next month or in two is not in the default partition; what comes later is, until upkeep ran."""
+    owner, _, _ = months
+    async with owner.begin() as connection:
+        places = [await connection.scalar(SIGNAL, {"ahead": ahead}) for ahead in range(4)]
+        wanted = (await connection.scalars(MONTHS)).all()
+    assert places == [*wanted, "signals_default"]
+
+
+async def test_a_month_whose_signals_are_in_the_default_partition_stays_there(months):
+    """Nothing is lost and nothing breaks: upkeep names the month, and makes the others."""
+    owner, removals, later = months
+    async with owner.begin() as connection:
+        assert await connection.scalar(SIGNAL, {"ahead": 5}) == "signals_default"
+    await later(4)
+    wanted, _ = await _states(owner)
+    assert await removals.keep_months() == [sorted(wanted)[1]]
+    _, there = await _states(owner)
+    assert {name for name, *_ in there} & wanted == wanted - {sorted(wanted)[1]}

@@ -727,12 +727,44 @@ create policy upkeep on outbox to suture_upkeep using (true);
 create policy upkeep on idempotency_keys to suture_upkeep using (true);
 create policy platform on environments to suture_platform using (true) with check (true);
 
+-- The present month of signals and the next two have a partition each. Whoever keeps them so need not own the table: this
+-- runs with its owner's rights, and takes no word from its caller. A month whose signals lie in the default partition
+-- already, or whose table is busy, is left as it is, and named.
+create function suture.keep_signal_months() returns table (partition text, is_there boolean)
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set lock_timeout = '2s' as $$
+declare
+  present timestamp := date_trunc('month', suture.now() at time zone 'UTC');
+  begins timestamp;
+begin
+  for ahead in 0..2 loop
+    begins := present + make_interval(months => ahead);
+    partition := 'signals_' || to_char(begins, 'YYYY_MM');
+    is_there := to_regclass('public.' || partition) is not null;
+    if not is_there then
+      begin
+        execute format('create table public.%I partition of public.signals for values from (%L) to (%L)', partition,
+                       begins at time zone 'UTC', (begins + interval '1 month') at time zone 'UTC');
+        execute format('alter table public.%I enable row level security', partition);
+        execute format('alter table public.%I force row level security', partition);
+        execute format('create policy org on public.%I using (org_id = suture.org()) with check (org_id = suture.org())',
+                       partition);
+        is_there := true;
+      exception when check_violation or lock_not_available then null;
+      end;
+    end if;
+    return next;
+  end loop;
+end $$;
+revoke execute on function suture.keep_signal_months() from public;
+
 -- Who may do what; whatever is not granted is refused.
 grant usage on schema suture, public to suture_app, suture_relay, suture_upkeep, suture_platform;
 grant execute on all functions in schema suture to suture_app, suture_relay, suture_upkeep, suture_platform;
+revoke execute on function suture.keep_signal_months() from suture_app, suture_relay, suture_platform;
 
+-- A partition is reached through its table alone.
 grant select on all tables in schema public to suture_app;
-revoke all on platform_audit_logs, platform_keys from suture_app;
+revoke all on platform_audit_logs, platform_keys, signals_default from suture_app;
 grant select on platform_keys to suture_app;
 grant update (automatic_released, settings) on orgs to suture_app;
 grant insert on org_keys, principals, tokens, secrets, workflows, pipelines, config_versions, executions, stage_attempts, incidents,
