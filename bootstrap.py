@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from adapters.metrics import PrometheusMetrics
     from adapters.otel import Tracing
+    from services.audit import Audit
     from services.ports import Host, StageProcess
     from services.registry import Services
     from services.relay import Relay
@@ -59,7 +60,8 @@ async def worker_parts(
         if chosen.worker_metrics_port:
             stack.callback(base.metrics.serve(chosen.worker_metrics_port, host=chosen.metrics_host))
         host = stage_host(base, chosen) if _executes(chosen) else None
-        activities = _activities(base, _use_cases(base, chosen), chosen, process or (host and host[0]), host and host[1])
+        cases = _use_cases(base, chosen)
+        activities = _activities(base, cases, chosen, process or (host and host[0]), host and host[1])
         relay = await _relay(stack, base, chosen) if "io" in chosen.queues else None
         yield WorkerParts(
             client=base.client,
@@ -67,7 +69,11 @@ async def worker_parts(
             relay=relay,
             tracing=base.tracing,
             metrics=base.metrics,
-            beside=(*await _upkeep(stack, chosen), *((relay.run,) if relay else ()), *((host[0].keep_clear,) if host else ())),
+            beside=(
+                *await _upkeep(stack, cases["audit"], chosen),
+                *((relay.run,) if relay else ()),
+                *((host[0].keep_clear,) if host else ()),
+            ),
         )
 
 
@@ -209,17 +215,22 @@ async def _relay(stack: AsyncExitStack, base: Base, chosen: "Settings") -> "Rela
     return Relay(Outbox(engine), base.database, base.engine, metrics=base.metrics)
 
 
-async def _upkeep(stack: AsyncExitStack, chosen: "Settings") -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-    """Beside `io`, where the settings name its role."""
+async def _upkeep(
+    stack: AsyncExitStack, audit: "Audit", chosen: "Settings"
+) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    """Beside `io`, where the settings name its role; it has the last word once the queues are drained."""
+    from services.checkpoints import Checkpoints
     from services.upkeep import Upkeep
     from storage.engine import open_engine
-    from storage.upkeep import Removals
+    from storage.upkeep import Heads, Removals
 
     if "io" not in chosen.queues or chosen.database_upkeep_url is None:
         return ()
     engine = open_engine(chosen.database_upkeep_url.get_secret_value(), size=2, name="suture-upkeep")
     stack.push_async_callback(engine.dispose)
-    return (Upkeep(Removals(engine)).run,)
+    upkeep = Upkeep(Removals(engine), Checkpoints(Heads(engine), audit))
+    stack.push_async_callback(upkeep.finish)
+    return (upkeep.run,)
 
 
 def _executes(chosen: "Settings") -> bool:

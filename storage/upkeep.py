@@ -1,4 +1,4 @@
-"""Remove what has served, of every org, a batch at a time, and keep a partition ready for the months to come."""
+"""Of every org: remove what has served, a batch at a time, see which ledger has grown, keep months of signals ready."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement, delete, func, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import SQLModel, col, select
 
+from domain.base import OrgId
+from storage.audit import AuditHeadRow
 from storage.engine import translated
 from storage.idempotency import IdempotencyRow
 from storage.leader import Lead, lead
@@ -50,6 +52,21 @@ class Removals:
         with translated():
             async with self._engine.begin() as connection:
                 return len((await connection.execute(statement)).all())
+
+
+class Heads:
+    """How long every org's ledger is, by a role that reads nothing else of it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def page(self, *, after: OrgId, limit: int) -> list[tuple[OrgId, int]]:
+        """Raises UnavailableError when the database cannot be reached or has no room."""
+        statement = select(AuditHeadRow.org_id, AuditHeadRow.seq).where(col(AuditHeadRow.org_id) > after)
+        with translated():
+            async with self._engine.connect() as connection:
+                found = await connection.execute(statement.order_by(col(AuditHeadRow.org_id)).limit(limit))
+                return [(OrgId.of(org), seq) for org, seq in found]
 
 
 async def keep_months(connection: AsyncConnection) -> list[str]:

@@ -106,6 +106,7 @@ async def test_no_policy_is_wider_than_its_role(catalogue):
         ("outbox", "{suture_relay}"),
         ("outbox", "{suture_upkeep}"),
         ("idempotency_keys", "{suture_upkeep}"),
+        ("audit_heads", "{suture_upkeep}"),
         ("orgs", "{suture_platform}"),
         ("environments", "{suture_platform}"),
     }

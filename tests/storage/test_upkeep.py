@@ -1,15 +1,22 @@
-"""What has served is removed after a day, in batches, and nothing else is; the months to come are ready."""
+"""What has served is removed after a day and nothing else is; ledgers are signed; the months to come are ready."""
 
 import secrets
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from adapters.checkpoints import CheckpointFolder
+from adapters.signing import Ed25519Signer
+from domain.actor import PROVISION
+from domain.ledger import Reason
 from provision import provision
+from services.audit import Audit
+from services.checkpoints import Checkpoints
 from services.upkeep import Upkeep
 from storage.admin import OWNER, open_admin
 from storage.engine import open_engine
-from storage.upkeep import Removals
+from storage.upkeep import Heads, Removals
 from tests.database import HMAC_KEY, PASSWORDS, create_database
 
 LETTERS = text("""
@@ -21,9 +28,26 @@ KEYS = text("""
 insert into idempotency_keys (org_id, principal_id, route, key, body_digest, created_at)
 select :org, :principal, '/x', hours || :salt, repeat('0', 64), suture.now() - make_interval(hours => hours)
 from (values (30), (23)) as t (hours)""")
+CUT = (
+    text("delete from audit_details where org_id = :org and seq = :size"),
+    text("delete from audit_logs where org_id = :org and seq = :size"),
+    text("""update audit_heads set seq = :size - 1,
+      hash = (select hash from audit_logs where org_id = :org and seq = :size - 1) where org_id = :org"""),
+)
 LEFT = text("""select (select count(*) from outbox where org_id = :org and delivered_at is not null),
 (select count(*) from outbox where org_id = :org and delivered_at is null),
 (select count(*) from idempotency_keys where org_id = :org)""")
+
+
+class Nothing:
+    async def sign_grown(self):
+        return 0
+
+
+@pytest.fixture
+def nothing():
+    """No ledger to sign."""
+    return Nothing()
 
 
 @pytest_asyncio.fixture
@@ -33,13 +57,74 @@ async def removals(database_urls):
     await engine.dispose()
 
 
-async def test_what_has_served_for_a_day_goes(removals, superuser, tenant):
+@pytest.fixture
+def audit(database, tmp_path):
+    return Audit(database, Ed25519Signer(tmp_path / "signing.key"), CheckpointFolder(tmp_path / "checkpoints"))
+
+
+class HeadOf(Heads):
+    """What upkeep reads, but of the test's own org alone: other tests leave ledgers that are not whole."""
+
+    def __init__(self, engine, org):
+        super().__init__(engine)
+        self._org = org
+
+    async def page(self, *, after, limit):
+        return [(org, size) for org, size in await super().page(after=after, limit=100_000) if org == self._org]
+
+
+@pytest.fixture
+def upkeep(removals, audit, org):
+    return Upkeep(removals, Checkpoints(HeadOf(removals._engine, org), audit))
+
+
+@pytest.fixture
+def grow(database, ledger, org):
+    """Adds one entry to the ledger of the test's org."""
+
+    async def add():
+        async with database.transaction(org) as session:
+            await ledger.append(session, org, "grown", actor=PROVISION, resource_type="org", resource_id="x")
+
+    return add
+
+
+async def test_a_ledger_that_has_grown_is_signed_once(upkeep, audit, grow, org):
+    """Without anybody asking; as long as nothing is added there is no second note."""
+    await grow()
+    await upkeep.sign_grown()
+    first = await audit.latest_checkpoint(org)
+    assert await audit.signed_size(org) == (await audit.verify(org)).size
+    await upkeep.sign_grown()
+    assert await audit.latest_checkpoint(org) == first
+    await grow()
+    await upkeep.finish()
+    assert await audit.signed_size(org) == (await audit.verify(org)).size
+    assert await audit.latest_checkpoint(org) != first
+
+
+async def test_a_tail_cut_after_the_last_hour_is_found(upkeep, audit, grow, org, superuser, caplog):
+    """`verify` compares with the newest note, and upkeep says in its log which ledger is not whole; others are signed."""
+    await grow()
+    await upkeep.sign_grown()
+    size = await audit.signed_size(org)
+    async with superuser.begin() as connection:
+        for statement in CUT:
+            await connection.execute(statement, {"org": org, "size": size})
+    fault = (await audit.verify(org)).fault
+    assert (fault.seq, fault.reason) == (size, Reason.CUT)
+    with caplog.at_level("ERROR"):
+        await upkeep.sign_grown()
+    assert [(each.message, each.org) for each in caplog.records] == [("a ledger is not whole", org.shown)]
+
+
+async def test_what_has_served_for_a_day_goes(removals, nothing, superuser, tenant):
     """Younger rows stay, and so does every letter that is not delivered, however old."""
     async with superuser.begin() as connection:
         await connection.execute(LETTERS, {"org": tenant.org, "each": 1_200})
         given = {"org": tenant.org, "principal": tenant.admin.id, "salt": secrets.token_hex(4)}
         await connection.execute(KEYS, given)
-    assert await Upkeep(removals).remove_served() >= 1_201
+    assert await Upkeep(removals, nothing).remove_served() >= 1_201
     async with superuser.connect() as connection:
         left = tuple((await connection.execute(LEFT, {"org": tenant.org})).one())
     assert left == (1_200, 1_200, 1)
@@ -92,12 +177,12 @@ async def _states(owner):
         return wanted, {tuple(row) for row in await connection.execute(THERE)}
 
 
-async def test_upkeep_keeps_the_next_two_months_ready(months):
+async def test_upkeep_keeps_the_next_two_months_ready(months, nothing):
     """As time goes on there is a partition for the present month and for two ahead, protected like the first ones."""
     owner, removals, later = months
     for count in (1, 5):
         await later(count)
-        await Upkeep(removals).keep_months()
+        await Upkeep(removals, nothing).keep_months()
         wanted, there = await _states(owner)
         assert wanted <= {name for name, *_ in there}
         assert {row[1:] for row in there} == {(True, OWNER, True)}

@@ -725,6 +725,7 @@ create policy platform on orgs to suture_platform using (true) with check (true)
 create policy relay on outbox to suture_relay using (true) with check (true);
 create policy upkeep on outbox to suture_upkeep using (true);
 create policy upkeep on idempotency_keys to suture_upkeep using (true);
+create policy upkeep on audit_heads for select to suture_upkeep using (true);
 create policy platform on environments to suture_platform using (true) with check (true);
 
 -- The present month of signals and the next two have a partition each. Whoever keeps them so need not own the table: this
@@ -782,6 +783,7 @@ grant delete on idempotency_keys to suture_app;
 grant select on outbox to suture_relay;
 grant update (due_at, attempts, last_error, delivered_at) on outbox to suture_relay;
 grant select, delete on outbox, idempotency_keys to suture_upkeep;
+grant select (org_id, seq) on audit_heads to suture_upkeep;
 
 grant select, insert, update on orgs, platform_kill_switches, environments to suture_platform;
 grant select, insert on platform_audit_logs, platform_keys to suture_platform;

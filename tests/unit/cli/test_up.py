@@ -67,7 +67,8 @@ def suture_on(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_stack_comes_up_is_used_and_leaves_nothing_behind():
     """One command starts everything, others find it, a second one is refused, and Ctrl-C ends every process.
 
-    A port for metrics that everybody inherits is where the pages begin: each process has its own.
+    A port for metrics that everybody inherits is where the pages begin: each process has its own. The ledger is signed
+    before the end, up to its last entry.
     """
     with scratch() as data, running(data) as (process, said):
         assert said[-1] == READY, said
@@ -84,8 +85,11 @@ def test_stack_comes_up_is_used_and_leaves_nothing_behind():
         assert [(each["name"], each["is_active"]) for each in orgs] == [("default", True)]
         second = suture_on(data, "up")
         assert (second.returncode, f"in use by process {process.pid}" in second.stderr) == (1, True)
+        assert suture_on(data, "kill-switch", "engage", "org", "--reason", "the last act").returncode == 0
+        size = json.loads(suture_on(data, "audit", "verify", "-o", "json").stdout)["size"]
         process.send_signal(signal.SIGINT)
         assert process.wait(STOPPED_WITHIN_S) == 0
+        assert max(int(note.stem) for note in (data / "checkpoints").rglob("*.note")) == size
         assert psutil.wait_procs(family, timeout=5)[1] == []
         assert not (data / "connection.json").exists()
         assert "suture up" in suture_on(data, "pipeline", "list").stderr
