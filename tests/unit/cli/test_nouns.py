@@ -120,6 +120,12 @@ def test_secret_comes_from_standard_input(stub: Stub, suture: Suture):
     assert stub.bodies("PUT /secrets/prod/dsn") == [{"value": "hush"}]
 
 
+def test_a_key_is_rotated(stub: Stub, suture: Suture):
+    """The id of the fresh key is shown."""
+    stub.on("POST /secrets/rotate-key", {"key_id": "0199"})
+    assert json.loads(suture("secret", "rotate-key", "-o", "json").stdout) == {"key_id": "0199"}
+
+
 def test_token_secret_stands_alone(stub: Stub, suture: Suture):
     """Standard output is the secret and nothing else."""
     stub.on("POST /tokens", {"token": {"id": "tok_1"}, "secret": "sut_x"}, status=201)
