@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outside import Base, configure_logs, keeps_orgs_apart, needed, open_base, stage_host
+from domain.errors import InvalidError
+from outside import Base, configure_logs, keeps_orgs_apart, needed, open_base, run_process, stage_host
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from services.relay import Relay
     from settings import Settings
 
-__all__ = ["WorkerParts", "api_services", "configure_logs", "worker_parts"]
+__all__ = ["WorkerParts", "api_services", "configure_logs", "run_process", "worker_parts"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,13 @@ async def api_services(chosen: "Settings", *, through: Callable[["Client"], "Cli
 async def worker_parts(
     chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself, process: "StageProcess | None" = None
 ) -> AsyncIterator[WorkerParts]:
-    """The activities of the queues the settings name, and the relay where `io` is served; `process` runs stages instead."""
+    """The activities of the queues the settings name, and the relay where `io` is served; `process` runs stages instead.
+
+    Raises:
+        InvalidError: no queue is named, or something that the named ones need is not set.
+    """
+    if not chosen.queues:
+        raise InvalidError("settings: SUTURE_QUEUES is not set; it names the task queues that a worker serves")
     async with AsyncExitStack() as stack:
         base = await open_base(stack, chosen, through, service="suture-worker")
         if chosen.worker_metrics_port:

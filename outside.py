@@ -1,15 +1,16 @@
 """What a process reaches outside of itself, as its settings name it: database, engine, policy, keys, the host of stages."""
 
+import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domain.errors import InvalidError
+from domain.errors import HealError, InvalidError
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -43,7 +44,24 @@ def configure_logs(chosen: "Settings") -> None:
 
     from adapters.logs import configure
 
-    configure(sys.stderr, level=logging.getLevelNamesMapping().get(chosen.log_level, logging.INFO))
+    configure(sys.stderr, level=logging.getLevelNamesMapping()[chosen.log_level])
+
+
+def run_process(serve: Callable[["Settings"], Coroutine[Any, Any, None]]) -> int:
+    """Serve with the settings of this process, and log JSON; the exit code, as `suture` has them.
+
+    What keeps it from serving is one sentence on standard error.
+    """
+    import settings
+
+    try:
+        chosen = settings.load()
+        configure_logs(chosen)
+        asyncio.run(serve(chosen))
+    except HealError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2 if isinstance(error, InvalidError) else 1
+    return 0
 
 
 async def open_base(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -75,11 +76,5 @@ def _methods(activities: object) -> list[Any]:
     return [each for each in found if hasattr(each, "__temporal_activity_definition")]
 
 
-def main() -> None:
-    chosen = settings.load()
-    bootstrap.configure_logs(chosen)
-    asyncio.run(run(chosen))
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(bootstrap.run_process(run))

@@ -1,6 +1,6 @@
 """The HTTP application: its routers under every prefix, its edge, and the process that serves it."""
 
-import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -137,11 +137,5 @@ async def _no_such_method(request: Request, error: Exception) -> Response:
     return answer(NotFoundError("no such method"))
 
 
-def main() -> None:
-    chosen = settings.load()
-    bootstrap.configure_logs(chosen)
-    asyncio.run(serve(chosen))
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(bootstrap.run_process(serve))
