@@ -105,7 +105,7 @@ def test_doctor_names_what_mends(suture: Suture):
 def test_doctor_fails_when_something_needed_is_missing(suture: Suture):
     """A tool that a setting names and that is not there ends with 1."""
     found = suture("doctor", SUTURE_OPA_PATH="/nowhere/opa")
-    assert (found.exit_code, "correct the setting" in found.stdout) == (1, True)
+    assert (found.exit_code, "unset SUTURE_OPA_PATH" in found.stdout) == (1, True)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://", "postgresql://u:p@host:port/x"])
