@@ -180,7 +180,10 @@ def _tls(chosen: "Settings") -> Any:
 
 
 def _content(path: Path | None) -> bytes | None:
-    return path.read_bytes() if path else None
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise InvalidError(f"settings: {path}: {error.strerror}") from error
 
 
 def key_file(chosen: "Settings", name: str, default: str) -> Path:

@@ -22,6 +22,7 @@ from domain.errors import ConflictError, InvalidError
 from stack import ports
 from stack.application import SEARCH_ATTRIBUTES, Application, Running, Wanted
 from stack.bundle import Sources
+from stack.engine import Certificates
 from stack.local import Elsewhere, Plan, Stack
 from stack.postgres import PostgresAddress
 
@@ -98,6 +99,10 @@ def plan_of(chosen: settings.Settings, wanted: Wanted) -> Plan:
         elsewhere=Elsewhere(
             postgres=_address(chosen.database_admin_url),
             temporal_address=chosen.temporal_address,
+            temporal_namespace=chosen.temporal_namespace,
+            temporal_certificates=Certificates(
+                ca=chosen.temporal_tls_ca, cert=chosen.temporal_tls_cert, key=chosen.temporal_tls_key
+            ),
             temporal_ui_url=chosen.temporal_ui_url,
             opa_url=chosen.opa_url,
         ),
