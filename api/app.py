@@ -21,6 +21,7 @@ from api.idempotency import Idempotency
 from api.limits import MIB, Bounded, Limits
 from api.metrics import Measured, RequestMetrics
 from api.problems import LastResort, answer, describe, install
+from api.rates import Rated
 from api.routes import ROUTERS
 from api.routes.health import router as health
 from api.spans import Spanned
@@ -108,6 +109,7 @@ def dress(made: FastAPI, chosen: Settings, *, registry: CollectorRegistry, limit
     made.state.ui_origin = origin_of(chosen.temporal_ui_url)
     install(made)
     made.add_exception_handler(405, _no_such_method)
+    made.add_middleware(Rated)
     made.add_middleware(Bounded, limits=limits)
     made.add_middleware(LastResort)
     made.add_middleware(Measured, metrics=RequestMetrics(registry))
