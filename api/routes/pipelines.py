@@ -22,6 +22,7 @@ from api.deps import (
     not_modified,
 )
 from api.routes.executions import ExecutionOut
+from api.routes.operations import operation_at
 from domain.base import Digest, Instant, OrgId, PipelineId, PrincipalId, Value
 from domain.canonical import digest
 from domain.errors import ConflictError, NotFoundError, PreconditionFailedError, StoppedError
@@ -125,7 +126,7 @@ async def change(
 async def run(pipeline_id: PipelineId, response: Response, caller: Caller, services: Services) -> ExecutionOut:
     """Start a run of the current version; its Location tells how it goes."""
     execution = await services.runs.start(caller, pipeline_id)
-    response.headers["Location"] = f"/api/v1/executions/{execution.id.shown}"
+    response.headers["Location"] = operation_at(execution.id)
     return ExecutionOut.of(execution)
 
 

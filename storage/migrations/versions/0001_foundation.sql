@@ -581,18 +581,6 @@ create table quota_usage (
   primary key (org_id, name)
 );
 
-create table operations (
-  org_id uuid not null references orgs,
-  id uuid not null,
-  kind text not null,
-  status text not null check (status in ('running', 'succeeded', 'failed')),
-  resource_type text not null,
-  resource_id text not null,
-  created_at timestamptz not null default suture.now(),
-  updated_at timestamptz not null default suture.now(),
-  primary key (org_id, id)
-);
-
 create table idempotency_keys (
   org_id uuid not null references orgs,
   principal_id uuid not null,
@@ -771,9 +759,9 @@ grant update (automatic_released, settings) on orgs to suture_app;
 grant insert on org_keys, principals, tokens, secrets, workflows, pipelines, config_versions, executions, stage_attempts, incidents,
   signals, signal_keys, evidence, hypotheses, hypothesis_evidence, decisions, fix_plans, preflights, approvals, decision_requests,
   approval_decisions, grants, leases, snapshots, commands, receipts, resumptions, verdicts, recovery_events, kill_switches, quotas,
-  quota_usage, operations, idempotency_keys, outbox, audit_heads, audit_logs, audit_details, environments to suture_app;
+  quota_usage, idempotency_keys, outbox, audit_heads, audit_logs, audit_details, environments to suture_app;
 grant update on principals, tokens, secrets, workflows, pipelines, executions, stage_attempts, incidents, approvals, grants, leases,
-  recovery_events, kill_switches, quotas, quota_usage, operations, idempotency_keys, audit_heads to suture_app;
+  recovery_events, kill_switches, quotas, quota_usage, idempotency_keys, audit_heads to suture_app;
 grant update (status, preflight, updated_at) on fix_plans to suture_app;
 grant update (dryrun_output, result, exit_code, ended_at) on commands to suture_app;
 grant update (outcome, finished_at) on resumptions to suture_app;
