@@ -1,22 +1,25 @@
 """The only file that knows every layer: settings become adapters, storage and services, for one kind of process at a time."""
 
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outside import Base, keeps_orgs_apart, needed, open_base, stage_host
+from domain.errors import InvalidError
+from outside import Base, configure_logs, keeps_orgs_apart, needed, open_base, run_process, stage_host
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
     from adapters.metrics import PrometheusMetrics
     from adapters.otel import Tracing
+    from services.audit import Audit
     from services.ports import Host, StageProcess
     from services.registry import Services
     from services.relay import Relay
     from settings import Settings
+
+__all__ = ["WorkerParts", "api_services", "configure_logs", "run_process", "worker_parts"]
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,20 @@ async def api_services(chosen: "Settings", *, through: Callable[["Client"], "Cli
 async def worker_parts(
     chosen: "Settings", *, through: Callable[["Client"], "Client"] = _itself, process: "StageProcess | None" = None
 ) -> AsyncIterator[WorkerParts]:
-    """The activities of the queues the settings name, and the relay where `io` is served; `process` runs stages instead."""
+    """The activities of the queues the settings name, and the relay where `io` is served; `process` runs stages instead.
+
+    Raises:
+        InvalidError: no queue is named, or something that the named ones need is not set.
+    """
+    if not chosen.queues:
+        raise InvalidError("settings: SUTURE_QUEUES is not set; it names the task queues that a worker serves")
     async with AsyncExitStack() as stack:
         base = await open_base(stack, chosen, through, service="suture-worker")
         if chosen.worker_metrics_port:
-            stack.callback(base.metrics.serve(chosen.worker_metrics_port))
+            stack.callback(base.metrics.serve(chosen.worker_metrics_port, host=chosen.metrics_host))
         host = stage_host(base, chosen) if _executes(chosen) else None
-        activities = _activities(base, _use_cases(base, chosen), chosen, process or (host and host[0]), host and host[1])
+        cases = _use_cases(base, chosen)
+        activities = _activities(base, cases, chosen, process or (host and host[0]), host and host[1])
         relay = await _relay(stack, base, chosen) if "io" in chosen.queues else None
         yield WorkerParts(
             client=base.client,
@@ -66,7 +76,11 @@ async def worker_parts(
             relay=relay,
             tracing=base.tracing,
             metrics=base.metrics,
-            beside=(*await _upkeep(stack, chosen), *((relay.run,) if relay else ()), *((host[0].keep_clear,) if host else ())),
+            beside=(
+                *await _upkeep(stack, cases["audit"], chosen),
+                *((relay.run,) if relay else ()),
+                *((host[0].keep_clear,) if host else ()),
+            ),
         )
 
 
@@ -210,27 +224,23 @@ async def _relay(stack: AsyncExitStack, base: Base, chosen: "Settings") -> "Rela
     return Relay(Outbox(engine), base.database, base.engine, metrics=base.metrics)
 
 
-async def _upkeep(stack: AsyncExitStack, chosen: "Settings") -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-    """Beside `io`, where the settings name its role."""
+async def _upkeep(
+    stack: AsyncExitStack, audit: "Audit", chosen: "Settings"
+) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    """Beside `io`, where the settings name its role; it has the last word once the queues are drained."""
+    from services.checkpoints import Checkpoints
     from services.upkeep import Upkeep
     from storage.engine import open_engine
-    from storage.upkeep import Removals
+    from storage.upkeep import Heads, Removals
 
     if "io" not in chosen.queues or chosen.database_upkeep_url is None:
         return ()
     engine = open_engine(chosen.database_upkeep_url.get_secret_value(), size=2, name="suture-upkeep")
     stack.push_async_callback(engine.dispose)
-    return (Upkeep(Removals(engine)).run,)
+    upkeep = Upkeep(Removals(engine), Checkpoints(Heads(engine), audit))
+    stack.push_async_callback(upkeep.finish)
+    return (upkeep.run,)
 
 
 def _executes(chosen: "Settings") -> bool:
     return any(queue.startswith("execute-") for queue in chosen.queues)
-
-
-def configure_logs(chosen: "Settings") -> None:
-    """One JSON line per event on standard error, secrets redacted."""
-    import logging
-
-    from adapters.logs import configure
-
-    configure(sys.stderr, level=logging.getLevelNamesMapping().get(chosen.log_level, logging.INFO))

@@ -1,15 +1,16 @@
 """What a process reaches outside of itself, as its settings name it: database, engine, policy, keys, the host of stages."""
 
+import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domain.errors import InvalidError
+from domain.errors import HealError, InvalidError
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -35,6 +36,39 @@ class Base:
     tracing: Any
     metrics: Any
     hmac_key: bytes
+
+
+def configure_logs(chosen: "Settings") -> None:
+    """One JSON line per event on standard error, secrets redacted."""
+    import logging
+
+    from adapters.logs import configure
+
+    configure(sys.stderr, level=logging.getLevelNamesMapping()[chosen.log_level])
+
+
+def run_process(serve: Callable[["Settings"], Coroutine[Any, Any, None]]) -> int:
+    """Serve with the settings of this process, and log JSON; the exit code, as `suture` has them.
+
+    What keeps it from serving is one sentence on standard error.
+    """
+    import settings
+
+    try:
+        chosen = settings.load()
+        configure_logs(chosen)
+        _start(chosen)(serve(chosen))
+    except HealError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2 if isinstance(error, InvalidError) else 1
+    return 0
+
+
+def _start(chosen: "Settings") -> Callable[[Coroutine[Any, Any, None]], None]:
+    """The faster loop, but where stages are started: it cannot start a process as another user."""
+    import uvloop
+
+    return asyncio.run if any(queue.startswith("execute-") for queue in chosen.queues) else uvloop.run
 
 
 async def open_base(
@@ -135,7 +169,7 @@ def runtime(chosen: "Settings") -> Any:
     if not chosen.metrics_port:
         return None
     metrics = PrometheusConfig(
-        bind_address=f"127.0.0.1:{chosen.metrics_port}", durations_as_seconds=True, counters_total_suffix=True
+        bind_address=f"{chosen.metrics_host}:{chosen.metrics_port}", durations_as_seconds=True, counters_total_suffix=True
     )
     return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
@@ -153,7 +187,10 @@ def _tls(chosen: "Settings") -> Any:
 
 
 def _content(path: Path | None) -> bytes | None:
-    return path.read_bytes() if path else None
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise InvalidError(f"settings: {path}: {error.strerror}") from error
 
 
 def key_file(chosen: "Settings", name: str, default: str) -> Path:

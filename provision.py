@@ -201,6 +201,7 @@ def main() -> int:
     words = parser().parse_args()
     try:
         chosen = settings.load()
+        outside.configure_logs(chosen)
         if words.what is None:
             asyncio.run(_provision(chosen))
         else:

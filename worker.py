@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
-import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -71,22 +71,10 @@ async def _until(stop: asyncio.Event, beside: set[asyncio.Task[None]]) -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-def is_executing(queue: str) -> bool:
-    """Whether the queue starts stages, which needs processes of other users: the faster loop cannot start those."""
-    return queue.startswith("execute-")
-
-
 def _methods(activities: object) -> list[Any]:
     found = (getattr(activities, name) for name in dir(activities) if not name.startswith("_"))
     return [each for each in found if hasattr(each, "__temporal_activity_definition")]
 
 
-def main() -> None:
-    chosen = settings.load()
-    bootstrap.configure_logs(chosen)
-    start = asyncio.run if any(is_executing(queue) for queue in chosen.queues) else uvloop.run
-    start(run(chosen))
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(bootstrap.run_process(run))

@@ -42,9 +42,9 @@ class PrometheusMetrics:
         self._depth.set(depth)
         self._oldest.set(oldest.total_seconds())
 
-    def serve(self, port: int) -> Callable[[], None]:
-        """Answer Prometheus on this machine's `port` until what is returned is called."""
-        server, thread = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+    def serve(self, port: int, *, host: str = "127.0.0.1") -> Callable[[], None]:
+        """Answer Prometheus on `port` of `host` until what is returned is called."""
+        server, thread = start_http_server(port, addr=host, registry=self.registry)
 
         def close() -> None:
             server.shutdown()

@@ -1,6 +1,6 @@
 """The HTTP application: its routers under every prefix, its edge, and the process that serves it."""
 
-import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -21,6 +21,7 @@ from api.idempotency import Idempotency
 from api.limits import MIB, Bounded, Limits
 from api.metrics import Measured, RequestMetrics
 from api.problems import LastResort, answer, describe, install
+from api.rates import Rated
 from api.routes import ROUTERS
 from api.routes.health import router as health
 from api.spans import Spanned
@@ -57,6 +58,7 @@ def create(
 def app() -> FastAPI:
     """The application for a server that makes its own processes: services open and close with its lifespan."""
     chosen = settings.load()
+    bootstrap.configure_logs(chosen)
 
     @asynccontextmanager
     async def lifespan(running: FastAPI) -> AsyncIterator[None]:
@@ -107,6 +109,7 @@ def dress(made: FastAPI, chosen: Settings, *, registry: CollectorRegistry, limit
     made.state.ui_origin = origin_of(chosen.temporal_ui_url)
     install(made)
     made.add_exception_handler(405, _no_such_method)
+    made.add_middleware(Rated)
     made.add_middleware(Bounded, limits=limits)
     made.add_middleware(LastResort)
     made.add_middleware(Measured, metrics=RequestMetrics(registry))
@@ -137,4 +140,4 @@ async def _no_such_method(request: Request, error: Exception) -> Response:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(settings.load()))
+    sys.exit(bootstrap.run_process(serve))

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.rates import note
 from domain import identity
 from domain.base import OrgId, PrincipalId
 from domain.errors import UnauthenticatedError
@@ -30,12 +31,14 @@ async def caller_of(
 
     Raises:
         UnauthenticatedError: there is not exactly one, or it does not count.
+        QuotaExceededError: the org has asked for too much in this minute.
     """
     known: identity.Caller | None = getattr(request.state, "caller", None)
     if known is None:
         services = await services_of(request)
-        known = await services.identity.authenticate(_bearer(request))
+        known, allowance = await services.identity.admit(_bearer(request))
         remember(request, known)
+        note(request, allowance)
     return known
 
 

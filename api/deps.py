@@ -18,7 +18,14 @@ from api.problems import refusals
 from api.shown import Moment, Reason, Short, Shown
 from api.streams import Event, Streams
 from domain.base import Id, RequestId
-from domain.errors import ForbiddenError, HealError, InvalidError, UnauthenticatedError, UnavailableError
+from domain.errors import (
+    ForbiddenError,
+    HealError,
+    InvalidError,
+    QuotaExceededError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from services.authority import IN_PROCESS, check_allowed
 
 __all__ = [
@@ -89,7 +96,7 @@ def guarded(
         _check_query(request)
 
     asked = () if action in IN_PROCESS else (UnavailableError,)
-    responses = refusals(UnauthenticatedError, ForbiddenError, *asked, *errors)
+    responses = refusals(UnauthenticatedError, ForbiddenError, QuotaExceededError, *asked, *errors)
     responses |= {status: {"description": meaning} for status, meaning in (answers or {}).items()}
     return {"dependencies": [*first, Depends(guard)], "responses": responses, "openapi_extra": {ACTION: action}}
 

@@ -118,6 +118,8 @@ class LastResort:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
+    if isinstance(error, HealError) and error.status >= 500:
+        log.error("request failed", exc_info=error, extra={"code": error.code, "method": request.method})
     return answer(error)
 
 

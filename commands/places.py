@@ -55,6 +55,12 @@ def set_(
     typer.echo(f"{name} is kept; the next stage in {environment} that asks gets it", err=True)
 
 
+@secrets.command("rotate-key", epilog="Example: suture secret rotate-key")
+def rotate_key(ctx: typer.Context, output: Output = Format.TABLE) -> None:
+    """Give the org a fresh data key and seal every secret again under it. Nothing restarts, and old histories stay readable."""
+    show_item(api_of(ctx).send("POST", "/secrets/rotate-key").body, {"current key": "key_id"}, output)
+
+
 def _value(file: Path | None) -> str:
     if file is None and sys.stdin.isatty():
         return str(typer.prompt("value", hide_input=True))

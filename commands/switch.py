@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
+from commands.exits import CommandError, Exit
 from commands.session import api_of
 from commands.showing import Columns, Format, Output, show_item, show_list, when
 
 app = typer.Typer(no_args_is_help=True, help="Stop effects before they happen, and let them go on.")
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Kept with the switch.")]
-Subject = Annotated[str, typer.Argument(help="Which workflow, vendor or action; `*` for the org.")]
+Subject = Annotated[str | None, typer.Argument(help="Which workflow or action; the org needs none.")]
 
+_EXAMPLE = "suture kill-switch engage action rollback_config --reason 'looking'"
 _SWITCH: Columns = {
     "level": "level",
     "subject": "subject",
@@ -45,13 +47,13 @@ def list_(ctx: typer.Context, output: Output = Format.TABLE) -> None:
 
 
 @app.command("engage", epilog="Example: suture kill-switch engage org --reason 'looking into inc_…'")
-def engage(ctx: typer.Context, level: Level, reason: Reason, subject: Subject = "*", output: Output = Format.TABLE) -> None:
+def engage(ctx: typer.Context, level: Level, reason: Reason, subject: Subject = None, output: Output = Format.TABLE) -> None:
     """Stop every effect below it, from the next step on; everyone but a viewer may."""
     _put(ctx, level, subject, reason, engaged=True, output=output)
 
 
 @app.command("release", epilog="Example: suture kill-switch release org --reason 'understood'")
-def release(ctx: typer.Context, level: Level, reason: Reason, subject: Subject = "*", output: Output = Format.TABLE) -> None:
+def release(ctx: typer.Context, level: Level, reason: Reason, subject: Subject = None, output: Output = Format.TABLE) -> None:
     """Let effects go on; admins only."""
     _put(ctx, level, subject, reason, engaged=False, output=output)
 
@@ -71,6 +73,13 @@ def automatic(
     show_item(found, {"org": "org_id", "released": "released"}, output)
 
 
-def _put(ctx: typer.Context, level: Level, subject: str, reason: str, *, engaged: bool, output: Format) -> None:
-    body = {"level": level, "subject": subject, "is_active": engaged, "reason": reason}
+def _put(ctx: typer.Context, level: Level, subject: str | None, reason: str, *, engaged: bool, output: Format) -> None:
+    body = {"level": level, "subject": _named(level, subject), "is_active": engaged, "reason": reason}
     show_item(api_of(ctx).send("PUT", "/kill-switches", body).body, _SWITCH, output)
+
+
+def _named(level: Level, subject: str | None) -> str:
+    """Raises CommandError: only the org's switch stands over everything, so only it goes without a name."""
+    if subject is None and level is not Level.ORG:
+        raise CommandError(f"which {level}? name it: {_EXAMPLE}", code=Exit.USAGE, next_step="`--help` shows the words")
+    return subject or "*"

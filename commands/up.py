@@ -22,6 +22,7 @@ from domain.errors import ConflictError, InvalidError
 from stack import ports
 from stack.application import SEARCH_ATTRIBUTES, Application, Running, Wanted
 from stack.bundle import Sources
+from stack.engine import Certificates
 from stack.local import Elsewhere, Plan, Stack
 from stack.postgres import PostgresAddress
 
@@ -57,7 +58,9 @@ def up(
         environments=chosen.environments,
         execute_workers=execute_workers or chosen.execute_workers,
         lease=chosen.lease if lease is None else timedelta(seconds=lease),
+        metrics_host=chosen.metrics_host,
         database=_database(chosen),
+        **_first_pages(chosen),
     )
     start = Start(data=place, plan=plan_of(chosen, wanted), wanted=wanted)
     if wanted.api_port != (api_port or chosen.api_port):
@@ -96,6 +99,10 @@ def plan_of(chosen: settings.Settings, wanted: Wanted) -> Plan:
         elsewhere=Elsewhere(
             postgres=_address(chosen.database_admin_url),
             temporal_address=chosen.temporal_address,
+            temporal_namespace=chosen.temporal_namespace,
+            temporal_certificates=Certificates(
+                ca=chosen.temporal_tls_ca, cert=chosen.temporal_tls_cert, key=chosen.temporal_tls_key
+            ),
             temporal_ui_url=chosen.temporal_ui_url,
             opa_url=chosen.opa_url,
         ),
@@ -123,6 +130,7 @@ def _tell(running: Running, data: Path, *, is_first: bool) -> None:
         f"  OpenAPI docs  {running.api_url}/docs",
         f"  Web UI        {running.endpoints.temporal_ui_url or 'elsewhere'} (`suture ui` lets it read histories)",
         f"  state, logs   {data}",
+        f"  metrics       {running.metrics_file} names the page of every process",
         f"  admin token   {running.token_file}",
     ]
     if is_first and running.token_file.is_file():
@@ -138,6 +146,12 @@ def _sayer() -> Say:
         typer.echo(f"{time.monotonic() - began:6.1f} s  {line}")
 
     return say
+
+
+def _first_pages(chosen: settings.Settings) -> dict[str, int]:
+    """A port that the settings name is where the pages of that kind begin, one for each process."""
+    named = {"first_sdk_page": chosen.metrics_port, "first_worker_page": chosen.worker_metrics_port}
+    return {name: port for name, port in named.items() if port}
 
 
 def _database(chosen: settings.Settings) -> dict[str, SecretStr]:

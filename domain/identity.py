@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from domain.base import Instant, KillSwitchId, Name, OrgId, PrincipalId, TokenId, Value, WorkflowId
 from domain.errors import ForbiddenError, InvalidError
 
@@ -123,6 +125,22 @@ class SwitchScope(Value):
 class Quota(Value):
     name: str
     per_minute: int
+
+
+class Allowance(Value):
+    """What is left of a quota in this minute, what was just used included."""
+
+    per_minute: int
+    used: int
+    resets_in: int = Field(ge=1, le=60)
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.per_minute - self.used)
+
+    @property
+    def is_exceeded(self) -> bool:
+        return self.used > self.per_minute
 
 
 def check_may_hold(kind: Kind, roles: frozenset[Role], owner: PrincipalId | None) -> None:

@@ -86,6 +86,15 @@ class Audit:
             raise NotFoundError("no checkpoint was signed yet")
         return notes[-1]
 
+    async def signed_size(self, org: OrgId) -> int:
+        """How many entries the newest checkpoint covers; 0 when none was signed yet.
+
+        Raises:
+            InvalidError: what is kept as the newest one is not a note of ours.
+        """
+        notes = await self._shelf.notes(org)
+        return parse(notes[-1], key=self._key, verify=self._signer.verify).size if notes else 0
+
     async def proof(self, org: OrgId, seq: int) -> InclusionProof:
         """That the entry is in the ledger of the newest checkpoint, or in today's if it is newer than that.
 

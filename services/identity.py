@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actor import Actor
 from domain.base import OrgId, PrincipalId, TokenId
 from domain.errors import ForbiddenError, UnauthenticatedError
-from domain.identity import Caller, Principal, Role, Token
+from domain.identity import Allowance, Caller, Principal, Role, Token
 from domain.principals import IssuedToken, NewToken, check_may_grant
+from services.guard import DEFAULT_QUOTAS
 from services.ledger import Ledger
-from storage import identity, tokens
+from storage import identity, quotas, tokens
 from storage.engine import Database, new_id, now, repeatable
 
 _TOKEN = re.compile(r"sut_(?P<org>[0-9a-z]{26})_(?P<id>[0-9a-z]{26})_(?P<secret>[0-9a-f]{64})", re.ASCII)
@@ -40,15 +41,30 @@ class Identity:
         Raises:
             UnauthenticatedError: always the same sentence, whatever is wrong.
         """
-        org, token_id, secret = _read(token)
-        expected = self._mac(org, token_id, secret)
+        org, _, _ = parts = _read(token)
         async with self._database.transaction(org) as session:
-            known = await tokens.credential(session, token_id)
-            matches = hmac.compare_digest(known.hmac if known else bytes(len(expected)), expected)
-            if known is None or not matches or not known.counts:
-                raise UnauthenticatedError(_REFUSAL)
-            if known.is_seen_long_ago:
-                await tokens.touch(session, token_id)
+            return await self._verified(session, *parts)
+
+    @repeatable
+    async def admit(self, token: str) -> tuple[Caller, Allowance]:
+        """The same, and what this request leaves of the org's `requests` in this minute; it is for the edge to refuse.
+
+        Raises:
+            UnauthenticatedError: always the same sentence, whatever is wrong; nothing is counted.
+        """
+        org, _, _ = parts = _read(token)
+        async with self._database.transaction(org) as session:
+            caller = await self._verified(session, *parts)
+            return caller, await quotas.allowance(session, org, "requests", default=DEFAULT_QUOTAS["requests"])
+
+    async def _verified(self, session: AsyncSession, org: OrgId, token_id: TokenId, secret: str) -> Caller:
+        expected = self._mac(org, token_id, secret)
+        known = await tokens.credential(session, token_id)
+        matches = hmac.compare_digest(known.hmac if known else bytes(len(expected)), expected)
+        if known is None or not matches or not known.counts:
+            raise UnauthenticatedError(_REFUSAL)
+        if known.is_seen_long_ago:
+            await tokens.touch(session, token_id)
         scopes = frozenset(known.token.scopes)
         return Caller(principal=known.principal, token=token_id, issuer=known.token.issuer, scopes=scopes)
 

@@ -1,10 +1,9 @@
-"""Long work that was accepted: created once, finished once, asked about meanwhile."""
+"""Long work that was accepted, asked about meanwhile: read from the work itself, so that both always agree."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from domain.base import OperationId, OrgId
-from domain.operation import Operation, OperationStatus
-from storage import operations as store
+from domain.base import ExecutionId, OperationId, OrgId, RecoveryId
+from domain.errors import NotFoundError
+from domain.operation import Operation, of_replay, of_run
+from storage import executions, recovery
 from storage.engine import Database
 
 
@@ -12,18 +11,10 @@ class Operations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(
-        self, session: AsyncSession, org: OrgId, operation: OperationId, *, kind: str, resource_type: str, resource_id: str
-    ) -> Operation:
-        """In the caller's transaction, so that it exists exactly if the work does."""
-        await store.add(session, org, operation, kind=kind, resource_type=resource_type, resource_id=resource_id)
-        return await store.get(session, operation)
-
     async def get(self, org: OrgId, operation: OperationId) -> Operation:
         """Raises NotFoundError: no such operation in the org."""
         async with self._database.transaction(org) as session:
-            return await store.get(session, operation)
-
-    async def finish(self, session: AsyncSession, operation: OperationId, status: OperationStatus) -> Operation:
-        await store.finish(session, operation, status)
-        return await store.get(session, operation)
+            try:
+                return of_run(await executions.get(session, ExecutionId(int=operation.int)))
+            except NotFoundError:
+                return of_replay(await recovery.get(session, RecoveryId(int=operation.int)))

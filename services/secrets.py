@@ -80,13 +80,18 @@ class Secrets:
             ForbiddenError: only an admin rotates.
         """
         _check_is_admin(caller)
-        async with self._database.transaction(caller.org) as session:
-            key_id = await self._keyring.add(session, caller.org)
-            await self._enter(session, caller, "org_key.rotated", key_id, {"key": key_id})
+        key_id = await self._add_key(caller)
         self._keyring.forget(caller.org)
         while await self._reseal(caller.org, key_id):
             pass
         return key_id
+
+    @repeatable
+    async def _add_key(self, caller: Caller) -> str:
+        async with self._database.transaction(caller.org) as session:
+            key_id = await self._keyring.add(session, caller.org)
+            await self._enter(session, caller, "org_key.rotated", key_id, {"key": key_id})
+            return key_id
 
     @repeatable
     async def _reseal(self, org: OrgId, key_id: str) -> int:

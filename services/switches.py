@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.actions import STOPPABLE
 from domain.actor import Actor
 from domain.base import KillSwitchId, OrgId, Value, WorkflowId
 from domain.errors import ForbiddenError, InvalidError, NotFoundError
@@ -149,9 +150,22 @@ async def _place(session: AsyncSession, level: SwitchLevel, subject: str) -> Pla
         raise InvalidError(f"expected a subject of 1 to {_LONGEST - len('workflow/')} characters", pointer="/subject")
     if level is SwitchLevel.ORG and subject != "*":
         raise InvalidError("the subject of the level org is *", pointer="/subject")
-    if level is not SwitchLevel.WORKFLOW:
-        return Place(level=level, subject=subject)
-    found = await workflows.find(session, subject)
+    if level is SwitchLevel.WORKFLOW:
+        return await _workflow(session, subject)
+    _check_stops_something(level, subject)
+    return Place(level=level, subject=subject)
+
+
+async def _workflow(session: AsyncSession, named: str) -> Place:
+    found = await workflows.find(session, named)
     if found is None:
         raise NotFoundError("no such workflow: its kill switch would stop nothing")
-    return Place(level=level, subject=found.name, workflow=found.id)
+    return Place(level=SwitchLevel.WORKFLOW, subject=found.name, workflow=found.id)
+
+
+def _check_stops_something(level: SwitchLevel, subject: str) -> None:
+    """A switch over nothing would look like safety: it is refused, with what there is."""
+    if level is SwitchLevel.VENDOR:
+        raise InvalidError("there are no vendors yet, so a switch of this level would stop nothing", pointer="/level")
+    if level is SwitchLevel.ACTION and subject not in STOPPABLE:
+        raise InvalidError(f"no action is called so: expected one of {', '.join(sorted(STOPPABLE))}", pointer="/subject")

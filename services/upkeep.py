@@ -1,4 +1,4 @@
-"""Every hour remove what has served and nobody asks for again, by one leader."""
+"""Every hour sign the ledgers that have grown, remove what has served and prepare the months to come, by one leader."""
 
 import asyncio
 import logging
@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from domain.errors import HealError
+from services.checkpoints import Checkpoints
 from storage.upkeep import Removals
 
 _EVERY = timedelta(hours=1)
 _AGAIN = timedelta(minutes=1)
+_LAST_WITHIN = timedelta(seconds=5)
 _KEPT = timedelta(hours=24)
 _BATCH = 1_000
 _BATCHES = 1_000
@@ -18,8 +20,9 @@ log = logging.getLogger("suture.upkeep")
 
 
 class Upkeep:
-    def __init__(self, removals: Removals) -> None:
+    def __init__(self, removals: Removals, checkpoints: Checkpoints) -> None:
         self._removals = removals
+        self._checkpoints = checkpoints
 
     async def run(self) -> None:
         """Until cancelled; a process that does not lead looks again later, and a lost database ends nothing."""
@@ -28,11 +31,31 @@ class Upkeep:
             try:
                 async with self._removals.lead() as lead:
                     if lead is not None:
+                        await self.sign_grown()
+                        await self.keep_months()
                         await self.remove_served()
             except HealError as error:
                 log.warning("upkeep interrupted", extra={"code": error.code})
                 pause = _AGAIN
             await asyncio.sleep(pause.total_seconds())
+
+    async def finish(self) -> None:
+        """Sign what has grown since the last hour, as the last thing this process does; a few seconds are all it takes."""
+        try:
+            async with asyncio.timeout(_LAST_WITHIN.total_seconds()), self._removals.lead() as lead:
+                if lead is not None:
+                    await self.sign_grown()
+        except (HealError, TimeoutError) as error:
+            log.warning("ended without last checkpoints", extra={"error": type(error).__name__})
+
+    async def sign_grown(self) -> None:
+        if signed := await self._checkpoints.sign_grown():
+            log.info("signed the ledgers that have grown", extra={"ledgers": signed})
+
+    async def keep_months(self) -> None:
+        """Signals of a month that has no partition are kept all the same, in the default one: whoever runs this is told."""
+        if missing := await self._removals.keep_months():
+            log.warning("signals have no partition of their own", extra={"partitions": missing})
 
     async def remove_served(self) -> int:
         """Delivered letters and idempotency keys older than a day; how many rows they were."""

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from domain.base import Value
 from domain.errors import UnavailableError
 from domain.units import duration_text
-from stack import ports
+from stack import ports, scrape
 from stack.child import ChildSpec, Probe, Report
 from stack.interpreter import stage_python
 from stack.local import Endpoints, Stack, first_error
@@ -48,6 +48,7 @@ _RECORDS = ("io", "inference")
 class Wanted(Value):
     """How much of the product to run, and where people reach it.
 
+    Each process shows its metrics on free ports of its own, the first ones where they are free.
     `database` holds the URLs of a database elsewhere by setting, where some are set; `more` is added to every process.
     """
 
@@ -56,16 +57,20 @@ class Wanted(Value):
     environments: tuple[str, ...] = ("dev", "staging", "prod")
     execute_workers: int = 2
     lease: timedelta = timedelta(seconds=30)
+    metrics_host: str = "127.0.0.1"
+    first_sdk_page: int = 9464
+    first_worker_page: int = 9564
     database: Mapping[str, SecretStr] = {}
     more: Mapping[str, str] = {}
 
 
 class Running(Value):
-    """Where everything answers, and the file that holds the first admin's token."""
+    """Where everything answers, the file that holds the first admin's token, and the one that names every metrics page."""
 
     endpoints: Endpoints
     api_url: str
     token_file: Path
+    metrics_file: Path
 
 
 class Application:
@@ -91,15 +96,30 @@ class Application:
         except BaseExceptionGroup as failed:
             raise first_error(failed) from failed
         self._report("API and workers are ready")
-        return Running(endpoints=endpoints, api_url=api_url, token_file=self._data / "admin.token")
+        return Running(
+            endpoints=endpoints,
+            api_url=api_url,
+            token_file=self._data / "admin.token",
+            metrics_file=self._data / "metrics.json",
+        )
 
     async def _run_all(self, environment: Mapping[str, str], urls: Mapping[str, str], api_url: str) -> None:
         """Each process knows the database by the roles that it needs, and by no other."""
+        pages = self._pages(api_url)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._stack.run_child(self._api({**environment, **_as(urls, "app")}, api_url)))
+            own = {**environment, **_as(urls, "app"), **pages["api"]}
+            group.create_task(self._stack.run_child(self._api(own, api_url)))
             for name, queues in self._pools():
-                own = {**environment, **_as(urls, *roles_of(queues))}
+                own = {**environment, **_as(urls, *roles_of(queues)), **pages[name]}
                 group.create_task(self._stack.run_child(*self._worker(own, name, queues)))
+
+    def _pages(self, api_url: str) -> dict[str, dict[str, str]]:
+        """The settings by which each process shows its metrics; `metrics.json` in the data directory names the pages."""
+        wanted = self._wanted
+        names = [name for name, _ in self._pools()]
+        pages = scrape.choose_pages(names, first_sdk=wanted.first_sdk_page, first_own=wanted.first_worker_page)
+        scrape.write_targets(self._data / "metrics.json", pages, host=wanted.metrics_host, api=api_url.partition("//")[2])
+        return {name: {setting: str(port) for setting, port in own.items()} for name, own in pages.items()}
 
     def _pools(self) -> list[tuple[str, tuple[str, ...]]]:
         execute = tuple(f"execute-{each}" for each in self._wanted.environments)
@@ -118,6 +138,7 @@ class Application:
             "SUTURE_API_HOST": self._wanted.api_host,
             "SUTURE_API_PORT": str(port),
             "SUTURE_API_URL": api_url,
+            "SUTURE_METRICS_HOST": self._wanted.metrics_host,
             "SUTURE_LEASE": duration_text(self._wanted.lease),
             "SUTURE_STAGE_PYTHON": os.environ.get("SUTURE_STAGE_PYTHON") or str(stage_python(self._data)),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -2,7 +2,9 @@
 
 import os
 import resource
+import shlex
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +23,11 @@ _DESCRIPTORS = 1024
 _PYTHON = (3, 11)
 _PROGRAMS = {"node": "--version", "go": "version", "git": "--version", "make": "--version"}
 _FETCHES_ITS_TOOLCHAIN = (1, 21)
+_INSTALL = {
+    "node": "apt-get install nodejs",
+    # Debian's own is too old, and what builds the tools fetches the release that they ask for.
+    "go": "apt-get install -t bookworm-backports golang-go",
+}
 
 
 class Finding(Value):
@@ -58,7 +65,7 @@ def _python() -> Finding:
 
 async def _program(name: str, path: str) -> Finding:
     program = shutil.which(name, path=path)
-    mend = "https://go.dev/doc/install" if name == "go" else f"apt-get install {'nodejs' if name == 'node' else name}"
+    mend = _INSTALL.get(name, f"apt-get install {name}")
     if program is None:
         return Finding(name=name, ok=False, detail="not on PATH", mend=mend)
     said = await _said(program, _PROGRAMS[name])
@@ -80,13 +87,12 @@ def _is_new_enough(said: str) -> bool:
 
 
 async def _tool(tool: Tool, search: Search) -> Finding:
-    mend = "suture up fetches or builds it"
     try:
         location = await look(tool, search)
     except UnavailableError as error:
-        return Finding(name=tool, ok=False, detail=str(error), mend=f"correct the setting that names {tool}")
+        return Finding(name=tool, ok=False, detail=str(error), mend=f"unset SUTURE_{tool.upper()}_PATH; make tools")
     if location is None:
-        return Finding(name=tool, ok=False, detail="neither set, nor on PATH, nor in the cache", mend=mend)
+        return Finding(name=tool, ok=False, detail="neither set, nor on PATH, nor in the cache", mend="make tools")
     return Finding(name=tool, ok=True, detail=f"{location.path} ({location.found})")
 
 
@@ -102,7 +108,7 @@ def _places(subject: Subject) -> Iterator[Finding]:
     yield _writable(subject.data, existing)
     free = shutil.disk_usage(existing).free
     detail = f"{free / 1024**3:.1f} GiB free at {existing}, {_DISK_BYTES / 1024**3:.0f} GiB wanted"
-    yield Finding(name="disk", ok=free >= _DISK_BYTES, detail=detail, mend="set SUTURE_DATA to a roomier directory")
+    yield Finding(name="disk", ok=free >= _DISK_BYTES, detail=detail, mend="export SUTURE_DATA=A_ROOMIER_DIRECTORY")
 
 
 def _writable(data: Path, existing: Path) -> Finding:
@@ -110,7 +116,7 @@ def _writable(data: Path, existing: Path) -> Finding:
         with tempfile.TemporaryFile(dir=existing):
             return Finding(name="data directory", ok=True, detail=str(data))
     except OSError as error:
-        mend = "set SUTURE_DATA to a directory you may write to"
+        mend = f"chown $(id -u) {existing}; or export SUTURE_DATA=A_DIRECTORY_OF_YOURS"
         return Finding(name="data directory", ok=False, detail=f"{data}: {error.strerror}", mend=mend)
 
 
@@ -128,9 +134,15 @@ def _stages(subject: Subject) -> Iterator[Finding]:
         return
     ordinary = account.Account(uid=subject.stage_uid, gid=subject.stage_uid)
     reads = account.can_run(subject.interpreter, ordinary)
-    mend = "install Python and the checkout outside of root's home, for example under /opt"
+    mend = "unset SUTURE_STAGE_PYTHON; apt-get install python3"
     where = "can" if reads else "cannot"
     yield Finding(name="stage interpreter", ok=reads, detail=f"uid {ordinary.uid} {where} run {subject.interpreter}", mend=mend)
     enters = account.can_enter(subject.code, ordinary)
     detail = f"uid {ordinary.uid} {'can' if enters else 'cannot'} enter {subject.code}"
-    yield Finding(name="stage code", ok=enters, detail=detail, mend=f"chmod o+x {subject.code} and the folders above it")
+    yield Finding(name="stage code", ok=enters, detail=detail, mend=f"chmod o+x {_closed(subject.code)}")
+
+
+def _closed(folder: Path) -> str:
+    """The folders on the way to this one that others may not pass, or this one when they all are open."""
+    closed = [each for each in (folder, *folder.parents) if not each.stat().st_mode & stat.S_IXOTH]
+    return shlex.join(map(str, closed or [folder]))

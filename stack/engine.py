@@ -5,8 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.service import ConnectConfig, RPCError, ServiceClient
+from temporalio.service import ConnectConfig, RPCError, ServiceClient, TLSConfig
 
+from domain.base import Value
+from domain.errors import InvalidError
 from stack.child import ChildSpec
 from stack.ports import LOOPBACK
 
@@ -76,19 +78,37 @@ class Engine:
         return tuple(options)
 
 
+class Certificates(Value):
+    """The files of a door that is secured: who vouches for the server, and what we show it."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    def read(self) -> TLSConfig | None:
+        """Raises InvalidError: a file cannot be read."""
+        if self.ca is None and self.cert is None:
+            return None
+        return TLSConfig(
+            server_root_ca_cert=_content(self.ca), client_cert=_content(self.cert), client_private_key=_content(self.key)
+        )
+
+
 class Door:
     """The gRPC door of a Temporal server, ours or somebody else's."""
 
-    def __init__(self, address: str, *, namespace: str = NAMESPACE) -> None:
+    def __init__(self, address: str, *, namespace: str = NAMESPACE, certificates: Certificates | None = None) -> None:
         self._address = address
         self._namespace = namespace
+        self._certificates = certificates or Certificates()
         self._client: ServiceClient | None = None
 
     async def answers(self) -> bool:
         """Whether the frontend serves and knows the namespace."""
         try:
             if self._client is None:
-                self._client = await ServiceClient.connect(ConnectConfig(target_host=self._address, lazy=True))
+                secured = self._certificates.read() or False
+                self._client = await ServiceClient.connect(ConnectConfig(target_host=self._address, tls=secured, lazy=True))
             if not await self._client.check_health(timeout=_PROBE_WITHIN):
                 return False
             question = DescribeNamespaceRequest(namespace=self._namespace)
@@ -96,6 +116,13 @@ class Door:
         except (RPCError, RuntimeError):
             return False
         return True
+
+
+def _content(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise InvalidError(f"settings: {path}: {error.strerror}") from error
 
 
 def _each(option: str, values: Iterable[str]) -> list[str]:

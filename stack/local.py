@@ -15,7 +15,7 @@ from domain.errors import InvalidError, UnavailableError
 from stack import ports
 from stack.bundle import Built, Sources
 from stack.child import ChildSpec, Probe, Report
-from stack.engine import Door, Engine
+from stack.engine import NAMESPACE, Certificates, Door, Engine
 from stack.lock import DirectoryLock
 from stack.policy import Policy
 from stack.postgres import Postgres, PostgresAddress
@@ -29,6 +29,8 @@ class Elsewhere(Value):
 
     postgres: PostgresAddress | None = None
     temporal_address: str | None = None
+    temporal_namespace: str = NAMESPACE
+    temporal_certificates: Certificates = Certificates()
     temporal_ui_url: str | None = None
     opa_url: str | None = None
 
@@ -182,9 +184,11 @@ class Stack:
         return self._postgres.address
 
     async def _start_engine(self, port: int, ui_port: int) -> tuple[str, str | None]:
-        if (address := self._plan.elsewhere.temporal_address) is not None:
-            await _expect("Temporal", address, Door(address).answers)
-            return address, self._plan.elsewhere.temporal_ui_url
+        elsewhere = self._plan.elsewhere
+        if (address := elsewhere.temporal_address) is not None:
+            door = Door(address, namespace=elsewhere.temporal_namespace, certificates=elsewhere.temporal_certificates)
+            await _expect(f"Temporal with the namespace {elsewhere.temporal_namespace}", address, door.answers)
+            return address, elsewhere.temporal_ui_url
         engine = Engine(
             await self._tool(Tool.TEMPORAL),
             self._data,
@@ -200,7 +204,7 @@ class Stack:
 
     async def _start_policy(self, port: int) -> str:
         if (url := self._plan.elsewhere.opa_url) is not None:
-            await _expect("OPA", url, lambda: is_well(f"{url}/health"))
+            await _expect("OPA", url, lambda: is_well(f"{url.rstrip('/')}/health"))
             return url
         self._policy = Policy(await self._tool(Tool.OPA), self._data, self._plan.policies, port=port)
         await self._build(self._policy)

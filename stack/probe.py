@@ -1,6 +1,7 @@
-"""Ask a server on this machine whether it is well."""
+"""Ask a server whether it is well."""
 
 import asyncio
+import ssl
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -8,7 +9,10 @@ _PATIENCE = timedelta(seconds=2)
 
 
 async def is_well(url: str) -> bool:
-    """Whether an `http://` address answers with a 2xx within two seconds."""
+    """Whether an `http://` or `https://` address answers with a 2xx within two seconds.
+
+    A certificate counts when the machine's authorities vouch for it; `SSL_CERT_FILE` names others.
+    """
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             return 200 <= await _status(url) < 300
@@ -19,7 +23,8 @@ async def is_well(url: str) -> bool:
 async def _status(url: str) -> int:
     parts = urlsplit(url)
     target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    secured = ssl.create_default_context() if parts.scheme == "https" else None
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if secured else 80), ssl=secured)
     try:
         writer.write(f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()

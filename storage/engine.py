@@ -4,10 +4,14 @@ Four database roles, each with the tables it may touch:
 
 | role            | used by                          | tables                                                   |
 |-----------------|----------------------------------|----------------------------------------------------------|
-| suture_app      | `transaction(org)`               | every table, the org's own rows only                     |
+| suture_app      | `transaction(org)`               | every table, the org's own rows only, no partition       |
 | suture_relay    | `Outbox` in `storage.outbox`     | outbox, every org                                        |
-| suture_upkeep   | `Removals` in `storage.upkeep`   | outbox, idempotency_keys: removes what has served        |
+| suture_upkeep   | `storage.upkeep`                 | outbox, idempotency_keys, audit_heads: sizes alone       |
 | suture_platform | `provision.py`, `suture platform`| orgs, environments, outbox, platform_*                   |
+
+Upkeep removes what has served, and reads how long each org's ledger is, so that one that has grown is signed; the signing
+itself reads as `suture_app`, org by org. No role owns a table. `suture.keep_signal_months()` makes partitions with the
+owner's rights; only upkeep may call it.
 """
 
 import asyncio

@@ -9,13 +9,14 @@ from sqlalchemy import Connection, text
 
 from domain.errors import UnavailableError
 from storage.admin import OWNER, open_admin
+from storage.upkeep import keep_months
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6D69_6772_6174
 
 
 async def migrate(admin_url: str) -> str:
-    """The revision the database has afterwards; the roles must exist.
+    """The revision the database has afterwards; the roles must exist. Signals have a partition for the months to come, too.
 
     Raises:
         UnavailableError: the database holds no revision even now.
@@ -25,7 +26,9 @@ async def migrate(admin_url: str) -> str:
         async with engine.begin() as connection:
             await connection.execute(text("set local lock_timeout = '60s'"))
             await connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            return await connection.run_sync(_upgrade)
+            revision = await connection.run_sync(_upgrade)
+            await keep_months(connection)
+            return revision
     finally:
         await engine.dispose()
 

@@ -1,19 +1,22 @@
-"""Remove what has served, of every org, a batch at a time: by a role that can do nothing else."""
+"""Of every org: remove what has served, a batch at a time, see which ledger has grown, keep months of signals ready."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, tuple_
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, delete, func, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import SQLModel, col, select
 
+from domain.base import OrgId
+from storage.audit import AuditHeadRow
 from storage.engine import translated
 from storage.idempotency import IdempotencyRow
 from storage.leader import Lead, lead
 from storage.outbox import OutboxRow
 
 _LEADER = 0x7570_6B65
+_KEEP_MONTHS = text("select partition, is_there from suture.keep_signal_months()")
 
 
 class Removals:
@@ -37,9 +40,35 @@ class Removals:
         key = tuple(col(getattr(IdempotencyRow, name)) for name in names)
         return await self._remove(IdempotencyRow, key, col(IdempotencyRow.created_at) < func.suture.now() - kept_for, limit)
 
+    async def keep_months(self) -> list[str]:
+        """Have a partition of signals for this month and the next two; those that could not be made."""
+        with translated():
+            async with self._engine.begin() as connection:
+                return await keep_months(connection)
+
     async def _remove(self, row: type[SQLModel], key: tuple[Any, ...], which: ColumnElement[bool], limit: int) -> int:
         served = select(*key).where(which).limit(limit)
         statement = delete(row).where(tuple_(*key).in_(served)).returning(key[0])
         with translated():
             async with self._engine.begin() as connection:
                 return len((await connection.execute(statement)).all())
+
+
+class Heads:
+    """How long every org's ledger is, by a role that reads nothing else of it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def page(self, *, after: OrgId, limit: int) -> list[tuple[OrgId, int]]:
+        """Raises UnavailableError when the database cannot be reached or has no room."""
+        statement = select(AuditHeadRow.org_id, AuditHeadRow.seq).where(col(AuditHeadRow.org_id) > after)
+        with translated():
+            async with self._engine.connect() as connection:
+                found = await connection.execute(statement.order_by(col(AuditHeadRow.org_id)).limit(limit))
+                return [(OrgId.of(org), seq) for org, seq in found]
+
+
+async def keep_months(connection: AsyncConnection) -> list[str]:
+    """The partitions that are missing still: their signals lie in the default partition, or the table was busy."""
+    return [partition for partition, is_there in await connection.execute(_KEEP_MONTHS) if not is_there]

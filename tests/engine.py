@@ -3,9 +3,11 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from stack.bundle import Sources
 from stack.interpreter import stage_python
 from stack.local import Elsewhere, Endpoints, Plan, Stack, disposable, scratch
 from stack.postgres import PostgresAddress
-from stack.tools import Search, Tool, default_cache
+from stack.tools import Search, Tool, default_cache, find
 from storage.engine import Database
 from tests.database import HMAC_KEY, DatabaseUrls, Shift
 from tests.losses import Losses
@@ -43,6 +45,13 @@ def search() -> Search:
         if name in os.environ
     }
     return Search(modules=ROOT / "tools", cache=default_cache(), path=os.environ["PATH"], explicit=explicit)
+
+
+@cache
+def program(tool: Tool) -> Path:
+    """Where the product itself finds it; asked of a thread of its own, so that tests that run a loop may ask, too."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(lambda: asyncio.run(find(tool, search(), lambda _: None))).result().path
 
 
 def search_attributes() -> dict[str, str]:

@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 
 from api.deps import Caller, KeyedRoute, Moment, Page, PagingOf, Services, Short, Shown, guarded
 from domain.base import IncidentId, Instant, SignalId, Value, WorkflowId
-from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnavailableError
+from domain.errors import NotFoundError, StoppedError, UnavailableError
 from domain.signal import Signal, SignalKind, Text
 from services.intake import Received
 
@@ -57,7 +57,7 @@ class EventOut(Shown):
     received_at: Instant | None
 
 
-@router.post("", status_code=201, **guarded("event.write", NotFoundError, StoppedError, QuotaExceededError, UnavailableError))
+@router.post("", status_code=201, **guarded("event.write", NotFoundError, StoppedError, UnavailableError))
 async def receive(body: EventIn, response: Response, caller: Caller, services: Services) -> Received:
     """Durable when answered; a repeated `idempotency_key` answers with the first event."""
     (received,) = await services.intake.receive(caller, [body.signal(now=datetime.now(UTC))])

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from api.deps import Caller, KeyedRoute, Services, guarded
-from domain.base import OperationId
+from domain.base import Id, OperationId
 from domain.errors import NotFoundError
 from domain.operation import Operation
 
@@ -13,3 +13,8 @@ router = APIRouter(prefix="/operations", tags=["operations"], route_class=KeyedR
 @router.get("/{operation_id}", **guarded("operation.read", NotFoundError))
 async def get(operation_id: OperationId, caller: Caller, services: Services) -> Operation:
     return await services.operations.get(caller.org, operation_id)
+
+
+def operation_at(work: Id) -> str:
+    """Where to ask how long work goes that was just accepted."""
+    return f"/api/v1/operations/{OperationId.of(work).shown}"

@@ -22,9 +22,10 @@ from api.deps import (
     not_modified,
 )
 from api.routes.executions import ExecutionOut
+from api.routes.operations import operation_at
 from domain.base import Digest, Instant, OrgId, PipelineId, PrincipalId, Value
 from domain.canonical import digest
-from domain.errors import ConflictError, NotFoundError, PreconditionFailedError, QuotaExceededError, StoppedError
+from domain.errors import ConflictError, NotFoundError, PreconditionFailedError, StoppedError
 from domain.pipeline import Config, PipelineSpec
 from domain.versions import ConfigVersion, Origin, Pipeline
 from services.code import store_code
@@ -121,11 +122,11 @@ async def change(
     return PipelineOut.of(pipeline)
 
 
-@router.post("/{pipeline_id}/runs", status_code=202, **guarded("run.start", NotFoundError, StoppedError, QuotaExceededError))
+@router.post("/{pipeline_id}/runs", status_code=202, **guarded("run.start", NotFoundError, StoppedError))
 async def run(pipeline_id: PipelineId, response: Response, caller: Caller, services: Services) -> ExecutionOut:
     """Start a run of the current version; its Location tells how it goes."""
     execution = await services.runs.start(caller, pipeline_id)
-    response.headers["Location"] = f"/api/v1/executions/{execution.id.shown}"
+    response.headers["Location"] = operation_at(execution.id)
     return ExecutionOut.of(execution)
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 
 from api.deps import Caller, KeyedRoute, Page, PagingOf, Reason, Services, Shown, guarded
 from api.routes.executions import ExecutionOut
+from api.routes.operations import operation_at
 from domain.base import ExecutionId, Instant, PlanId, PrincipalId, RecoveryId, Value
 from domain.errors import ConflictError, NotFoundError
 from domain.recovery import RecoveryOutcome
@@ -41,10 +42,9 @@ async def failed(caller: Caller, services: Services, paging: PagingOf) -> Page[E
 
 @router.post("/replay", status_code=202, **guarded("run.replay", NotFoundError, ConflictError))
 async def replay(body: ReplayIn, response: Response, caller: Caller, services: Services) -> RecoveryOut:
-    """A replay is a plan of one step on the same path as any other; its Location is that plan."""
+    """A replay is a plan of one step on the same path as any other; the operation at its Location names that plan."""
     event = await services.recovery.replay(caller, body.execution_id, body.reason)
-    if event.plan is not None:
-        response.headers["Location"] = f"/api/v1/fix/plans/{event.plan.shown}"
+    response.headers["Location"] = operation_at(event.id)
     return RecoveryOut.of(event)
 
 

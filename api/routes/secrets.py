@@ -1,4 +1,4 @@
-"""Secrets of stages: written, replaced, never returned."""
+"""Secrets of stages: written, replaced, never returned; and the data key that they are sealed under."""
 
 from typing import Annotated
 
@@ -15,6 +15,18 @@ router = APIRouter(prefix="/secrets", tags=["admin"], route_class=KeyedRoute)
 
 class SecretIn(Value):
     value: Annotated[SecretStr, Field(min_length=1, max_length=65_536)]
+
+
+class KeyOut(Value):
+    """The data key that is current from now on."""
+
+    key_id: str
+
+
+@router.post("/rotate-key", **guarded("secret.rotate"))
+async def rotate_key(caller: Caller, services: Services) -> KeyOut:
+    """Give the org a fresh data key and seal every secret again under it; other processes take it up within a minute."""
+    return KeyOut(key_id=await services.secrets.rotate_key(caller))
 
 
 @router.put("/{environment}/{name}", status_code=204, **guarded("secret.write", NotFoundError))

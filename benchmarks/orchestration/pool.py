@@ -10,12 +10,12 @@ import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
-import uvloop
 from temporalio.worker import Worker
 
 import bootstrap
@@ -78,7 +78,7 @@ class Pools:
         return process
 
 
-async def serve(chosen: settings.Settings, answer: int, calm: Path) -> None:
+async def serve(chosen: settings.Settings, *, answer: int, calm: Path) -> None:
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(bootstrap.worker_parts(chosen, process=Stages(calm)))
         for queue in chosen.queues:
@@ -95,12 +95,5 @@ async def serve(chosen: settings.Settings, answer: int, calm: Path) -> None:
             group.create_task(asyncio.Event().wait())
 
 
-def main() -> None:
-    chosen = settings.load()
-    bootstrap.configure_logs(chosen)
-    is_executing = any(queue.startswith("execute-") for queue in chosen.queues)
-    (asyncio.run if is_executing else uvloop.run)(serve(chosen, int(sys.argv[1]), Path(sys.argv[2])))
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(bootstrap.run_process(partial(serve, answer=int(sys.argv[1]), calm=Path(sys.argv[2]))))

@@ -1,5 +1,6 @@
 """Who may call what: generated over every operation of the document, and the ways around it."""
 
+import asyncio
 import time
 
 import httpx2
@@ -211,3 +212,42 @@ def _raw(method: str, path: str) -> httpx2.Request:
     request = httpx2.Request(method, "http://api/")
     request.url = request.url.copy_with(raw_path=path.encode())
     return request
+
+
+async def test_every_answer_says_what_is_left_of_the_minute(someone: Person) -> None:
+    """The org's `requests` go down with every request; without a token nothing is counted, and health never is."""
+    first, second = await someone.get("/incidents"), await someone.get("/nowhere-at-all")
+    health = await someone.client.get("/healthz")
+    stranger = await someone.client.get("/api/v1/incidents")
+
+    assert first.headers["ratelimit-limit"] == "6000"
+    assert 0 < int(first.headers["ratelimit-remaining"]) < 6_000
+    assert 1 <= int(first.headers["ratelimit-reset"]) <= 60
+    assert [each for each in (second, health, stranger) if "ratelimit-limit" in each.headers] == []
+
+
+async def test_an_org_that_asks_too_much_is_told_when_to_come_back(someone: Person) -> None:
+    """429 with the seconds that are left of the minute; health is served, and so is whoever brakes or mends the number."""
+    await someone.put("/quotas", {"name": "requests", "per_minute": 2})
+    answers = [await someone.get("/incidents") for _ in range(6)]
+    refused = [each for each in answers if each.status_code == 429]
+
+    assert len(refused) >= 2  # a minute may begin between two of them
+    assert {each.json()["type"] for each in refused} == {"/problems/quota_exceeded"}
+    assert {each.headers["ratelimit-remaining"] for each in refused} == {"0"}
+    assert all(each.headers["retry-after"] == each.headers["ratelimit-reset"] for each in refused)
+    assert (
+        await someone.put("/kill-switches", {"level": "org", "subject": "*", "is_active": True, "reason": "flood"})
+    ).is_success
+    assert (await someone.put("/quotas", {"name": "requests", "per_minute": 6_000})).is_success
+    assert (await someone.client.get("/healthz")).status_code == 200
+
+
+async def test_of_many_requests_at_once_as_many_as_allowed_are_served(someone: Person) -> None:
+    """The count is the database's, so it holds over connections and processes."""
+    await someone.put("/quotas", {"name": "requests", "per_minute": 10})
+    answers = await asyncio.gather(*(someone.get("/incidents") for _ in range(40)))
+    served = [each for each in answers if each.status_code == 200]
+
+    assert len(served) <= 20  # twice as many at most: a minute may begin meanwhile
+    assert {each.status_code for each in answers} == {200, 429}

@@ -2,6 +2,7 @@
 
 import json
 
+from domain.actor import PROVISION
 from domain.identity import Role
 from tests.api.site import Person, Site
 from tests.database import Tenant
@@ -32,6 +33,14 @@ async def test_only_an_admin_releases_a_switch(site: Site, tenant: Tenant) -> No
     assert [each for each in (await viewer.get("/kill-switches")).json()["items"] if each["is_active"]] == [engaged.json()]
 
 
+async def test_a_switch_that_could_stop_nothing_is_refused(someone: Person) -> None:
+    """422 names the actions there are and points at the field."""
+    answer = await someone.put("/kill-switches", {"level": "action", "subject": "*", "is_active": True, "reason": "fire"})
+    flaw = answer.json()["errors"][0]
+
+    assert (answer.status_code, flaw["pointer"], "rollback_config" in flaw["message"]) == (422, "/subject", True)
+
+
 async def test_principals_tokens_and_secrets_are_kept(site: Site, someone: Person) -> None:
     """A service account with an owner, a token with a scope, a secret that is never returned."""
     owner = someone.caller.id.shown
@@ -45,6 +54,22 @@ async def test_principals_tokens_and_secrets_are_kept(site: Site, someone: Perso
     assert ((await caller.get("/executions")).status_code, (await caller.get("/incidents")).status_code) == (200, 403)
     assert "hunter2" not in json.dumps((await someone.get("/audit-logs?resource_type=secret")).json())
     assert token.json()["secret"] not in (await someone.get("/tokens")).text
+
+
+async def test_an_admin_rotates_the_key_of_secrets(site: Site, tenant: Tenant) -> None:
+    """Once for each Idempotency-Key, with an audit entry; what was sealed before is read under the fresh key."""
+    admin, author = await site.person(tenant, Role.ADMIN), await site.person(tenant, Role.AUTHOR)
+    await admin.put("/secrets/dev/password", {"value": "hunter2"})
+    before, _ = await site.services.secrets._keyring.current(tenant.org)
+    headers = {"Idempotency-Key": f"rotate-{before}"}
+    first, again = [await admin.post("/secrets/rotate-key", headers=headers) for _ in range(2)]
+    refused = await author.post("/secrets/rotate-key")
+    entries = (await admin.get("/audit-logs?action=org_key.rotated")).json()["items"]
+    found = await site.services.secrets.reveal_for_runner(tenant.org, "dev", ["password"], actor=PROVISION, why="a test")
+
+    assert (first.status_code, again.json(), refused.status_code) == (200, first.json(), 403)
+    assert [each["resource_id"] for each in entries] == [first.json()["key_id"]] != [before]
+    assert found == {"password": "hunter2"}
 
 
 async def test_the_audit_log_proves_itself(site: Site, tenant: Tenant, someone: Person) -> None:

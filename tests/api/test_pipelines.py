@@ -68,7 +68,7 @@ async def test_a_stopped_workflow_starts_no_run(someone: Person) -> None:
 
     assert [each.status_code for each in (engaged, refused, released, started)] == [200, 409, 200, 202]
     assert refused.json()["type"] == "/problems/stopped"
-    assert started.headers["location"] == f"/api/v1/executions/{started.json()['id']}"
+    assert started.headers["location"] == f"/api/v1/operations/{started.json()['id'].replace('exe_', 'opr_')}"
 
 
 async def test_an_event_is_durable_when_answered(someone: Person) -> None:

@@ -133,8 +133,22 @@ async def test_an_incident_is_opened_and_ended_by_hand(someone: Person) -> None:
     assert [each["id"] for each in (await someone.get("/incidents?service=shop")).json()["items"]] == [first.json()["id"]]
 
 
+async def test_an_operation_follows_its_run(site: Site, someone: Person) -> None:
+    """It runs while the run waits for its healing, and ends as the run ends; nobody has to write it down twice."""
+    ids = (await an_incident(site, someone)).ids
+    where = f"/operations/{ids['execution_id'].replace('exe_', 'opr_')}"
+    waiting = (await someone.get(where)).json()
+    await someone.patch(f"/incidents/{ids['incident_id']}", {"status": "resolved"})
+    execution = await site.services.runs.get(someone.caller, ExecutionId.of(ids["execution_id"]))
+    await site.services.runs.healing(_ref(execution))
+    failed = (await someone.get(where)).json()
+
+    assert (waiting["kind"], waiting["status"], failed["status"]) == ("run", "running", "failed")
+    assert (failed["resource_type"], failed["resource_id"]) == ("execution", ids["execution_id"])
+
+
 async def test_a_failed_run_is_replayed_by_a_plan(site: Site, someone: Person) -> None:
-    """Only a run that failed for good; the answer leads to its plan."""
+    """Only a run that failed for good; the answer leads to an operation, which names its plan and follows it."""
     ids = (await an_incident(site, someone)).ids
     early = await someone.post("/recovery/replay", {"execution_id": ids["execution_id"], "reason": "again"})
     await someone.patch(f"/incidents/{ids['incident_id']}", {"status": "resolved"})
@@ -146,7 +160,9 @@ async def test_a_failed_run_is_replayed_by_a_plan(site: Site, someone: Person) -
     assert early.status_code == 409
     assert [each["id"] for each in failed] == [ids["execution_id"]]
     assert replayed.status_code == 202, replayed.text
-    assert (await someone.get(replayed.headers["location"])).json()["action"] == "replay_run"
+    operation = (await someone.get(replayed.headers["location"])).json()
+    assert (operation["kind"], operation["status"], operation["resource_type"]) == ("replay", "running", "plan")
+    assert (await someone.get(f"/fix/plans/{operation['resource_id']}")).json()["action"] == "replay_run"
     assert (await someone.get("/recovery/events")).json()["items"][0]["id"] == replayed.json()["id"]
 
 

@@ -101,6 +101,16 @@ def test_ports_are_published_on_loopback(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))
 
 
+@pytest.mark.parametrize("name", ["api", *WORKERS])
+def test_metrics_are_shown_to_the_network_inside(name: str) -> None:
+    """A Prometheus beside the containers reaches each page, and nobody else does."""
+    given, published = OURS[name]["environment"], OURS[name].get("ports", ())
+    shown = {given["SUTURE_METRICS_PORT"], given["SUTURE_WORKER_METRICS_PORT"]}
+
+    assert (given["SUTURE_METRICS_HOST"], len(shown - {"0"})) == ("0.0.0.0", 2)  # noqa: S104
+    assert [port for port in published if port.rpartition(":")[2] in shown] == []
+
+
 def test_no_secret_stands_in_the_file() -> None:
     """Whatever is secret comes from an env file."""
     named = [key for each in SERVICES.values() for key in each.get("environment", {}) if SECRET.search(key)]

@@ -89,14 +89,14 @@ async def _request(world, tenant, author, number: int) -> str | None:
                 case 0:
                     await services.intake.receive(tenant.admin, [a_signal(f"collision-{number}")])
                 case 1:
-                    await services.switches.engage(tenant.admin, SwitchLevel.ACTION, f"act-{number}", "a fault")
+                    await services.switches.engage(tenant.admin, SwitchLevel.ACTION, "replay_run", "a fault")
                 case 2:
                     await apply(services, author, a_spec(name=f"p-{number}", environment="dev"))
                 case 3:
                     await services.principals.page(tenant.org)
                     await services.switches.set_automatic(tenant.admin, released=False)
                 case 4:
-                    await services.switches.release(tenant.admin, SwitchLevel.ACTION, f"act-{number}", "over")
+                    await services.switches.release(tenant.admin, SwitchLevel.ACTION, "replay_run", "over")
     except Exception as error:  # noqa: BLE001 - any error is what this test looks for
         return f"{type(error).__name__}: {error}"[:300]
     return None

@@ -1,7 +1,6 @@
 """The policies hold what their own tests say, and the numbers in force allow what they must and no more."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import pytest
 from domain.actions import CATALOG
 from domain.evidence import EvidenceKind
 from domain.identity import Role
-from stack.tools import RECIPES, Tool, default_cache
+from stack.tools import Tool
+from tests.engine import program
 
 POLICIES = Path(__file__).parents[2] / "policies"
 FOLDERS = (str(POLICIES / "rego"), str(POLICIES / "data"))
-OPA = os.environ.get("SUTURE_OPA_PATH") or str(default_cache() / f"opa-{RECIPES[Tool.OPA].version}")
 PLAN = {
     "environment": "dev",
     "is_production": False,
@@ -30,7 +29,9 @@ PLAN = {
 
 
 def opa(*words: str, question: Any = None) -> str:
-    done = subprocess.run([OPA, *words], input=json.dumps(question), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [program(Tool.OPA), *words], input=json.dumps(question), capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, f"opa {words[0]}: {done.stderr}{done.stdout}"
     return done.stdout
 

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest_asyncio
@@ -29,7 +30,6 @@ APPEND_ONLY = frozenset(
         "hypothesis_evidence",
         "config_versions",
         "signals",
-        "signals_default",
         "signal_keys",
         "preflights",
         "snapshots",
@@ -41,6 +41,12 @@ CLOCKS = re.compile(
     r"\b(?<!suture\.)now\s*\(|clock_timestamp|statement_timestamp|transaction_timestamp|current_timestamp|current_date"
 )
 TABLES = "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
+PARTITIONS = "select relname from pg_class where relispartition and relkind in ('r', 'p')"
+DEFINERS = """
+select p.proname, p.proconfig[1], pg_get_userbyid(p.proowner),
+  (select array_agg(r order by r) from unnest(cast(:roles as text[])) r where has_function_privilege(r, p.oid, 'execute')),
+  p.proargtypes = ''
+from pg_proc p where p.prosecdef and p.pronamespace in ('public'::regnamespace, 'suture'::regnamespace)"""
 GRANTS = """
 select grantee, table_name, privilege_type from information_schema.role_table_grants
 where table_schema in ('public', 'suture') and grantee = any(:roles)
@@ -100,6 +106,7 @@ async def test_no_policy_is_wider_than_its_role(catalogue):
         ("outbox", "{suture_relay}"),
         ("outbox", "{suture_upkeep}"),
         ("idempotency_keys", "{suture_upkeep}"),
+        ("audit_heads", "{suture_upkeep}"),
         ("orgs", "{suture_platform}"),
         ("environments", "{suture_platform}"),
     }
@@ -161,18 +168,26 @@ async def test_a17_the_roles_are_ordinary(catalogue):
 
 
 async def test_nobody_may_create_anything(catalogue):
-    """No role of ours makes tables or functions, and no function runs with its owner's rights."""
+    """No role of ours makes tables or functions; what runs with its owner's rights takes no word from whoever calls it."""
     creating = await _rows(
         catalogue,
         """select r, s from unnest(cast(:roles as text[])) r, unnest(array['public', 'suture']) s
            where has_schema_privilege(r, s, 'CREATE')""",
         roles=list(ROLES),
     )
-    definers = await _rows(
-        catalogue,
-        "select proname from pg_proc where prosecdef and pronamespace in ('public'::regnamespace, 'suture'::regnamespace)",
-    )
-    assert (creating, definers) == (set(), set())
+    definers = {(*row[:3], *row[3], row[4]) for row in await catalogue.execute(text(DEFINERS), {"roles": list(ROLES)})}
+    assert creating == set()
+    assert definers == {("keep_signal_months", "search_path=pg_catalog, pg_temp", OWNER, "suture_upkeep", True)}
+
+
+async def test_a_partition_is_reached_through_its_table_alone(catalogue):
+    """The present month of signals and the next two have one, and no role of ours may touch it by its own name."""
+    partitions = {name for (name,) in await _rows(catalogue, PARTITIONS)}
+    (present,) = (await _rows(catalogue, "select date_trunc('month', suture.now() at time zone 'UTC')")).pop()
+    following = [present + timedelta(days=31 * ahead) for ahead in range(3)]
+    assert partitions == {"signals_default", *(f"signals_{month:%Y_%m}" for month in following)}
+    for role in ROLES:
+        assert set(await _grants(catalogue, role)) & partitions == set()
 
 
 async def test_append_only_tables_only_grow(catalogue):
@@ -187,7 +202,7 @@ async def test_the_grants_are_those_in_the_docstring(catalogue):
     """`storage/engine.py` says which tables each role touches, and that is what the database says."""
     said = dict(re.findall(r"^\| (suture_\w+) +\|[^|]+\| ([^|]+?) +\|$", engine.__doc__, re.MULTILINE))
     assert set(said) == set(ROLES)
-    tables = {name for (name,) in await _rows(catalogue, TABLES)}
+    tables = {name for (name,) in await _rows(catalogue, TABLES) - await _rows(catalogue, PARTITIONS)}
     views = {name for (name,) in await _rows(catalogue, "select viewname from pg_views where schemaname = 'public'")}
     for role in ROLES:
         assert set(await _grants(catalogue, role)) == _named(said[role], tables, views), role

@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
+from domain.actions import STOPPABLE
 from domain.base import OrgId
 from domain.errors import (
     ForbiddenError,
@@ -17,10 +19,11 @@ from domain.errors import (
 )
 from domain.identity import Kind, Quota, Role, SwitchLevel, SwitchScope
 from services.guard import Guard
+from services.stages import Job
 from services.switches import Switches
 from storage.engine import now
 
-SCOPE = SwitchScope(workflow="ad-cost", action="retry_stage", vendor="acme")
+SCOPE = SwitchScope(workflow="ad-cost", action="retry_stage")
 
 
 @pytest.fixture
@@ -61,7 +64,6 @@ async def test_everything_boots_released(act, workflow):
     [
         (SwitchLevel.ORG, "*"),
         (SwitchLevel.WORKFLOW, "ad-cost"),
-        (SwitchLevel.VENDOR, "acme"),
         (SwitchLevel.ACTION, "retry_stage"),
     ],
 )
@@ -78,10 +80,23 @@ async def test_an_engaged_switch_stops_every_effect_under_it(switches, tenant, w
 
 
 async def test_a_switch_over_something_else_stops_nothing(switches, tenant, workflow, act):
-    """A switch of another action or vendor does not count here."""
+    """A switch of another action does not count here."""
     await switches.engage(tenant.admin, SwitchLevel.ACTION, "rollback_config", "careful")
-    await switches.engage(tenant.admin, SwitchLevel.VENDOR, "other", "careful")
     await act()
+
+
+@pytest.mark.parametrize("action", sorted(STOPPABLE))
+async def test_every_action_that_a_switch_may_name_is_stopped_by_it(switches, tenant, act, action):
+    """Each remedy of the catalogue, and the start of a stage."""
+    await switches.engage(tenant.admin, SwitchLevel.ACTION, action, "careful")
+    with pytest.raises(StoppedError, match=f"action {action} is engaged"):
+        await act(SwitchScope(workflow="ad-cost", action=action))
+
+
+def test_a_stage_starts_under_an_action_that_can_be_stopped():
+    """What the pools that execute ask the guard about is an action that a switch may name."""
+    version = SimpleNamespace(spec=SimpleNamespace(pipeline="ad-cost"))
+    assert Job.scope.fget(SimpleNamespace(version=version)).action in STOPPABLE
 
 
 async def test_a_workflow_is_stopped_by_name_and_by_id(switches, tenant, workflow, act):
@@ -238,14 +253,19 @@ async def test_everyone_but_a_viewer_stops_and_only_an_admin_releases(switches, 
         (SwitchLevel.ORG, "another", "stop", InvalidError),
         (SwitchLevel.WORKFLOW, "unknown", "stop", NotFoundError),
         (SwitchLevel.ACTION, "", "stop", InvalidError),
+        (SwitchLevel.ACTION, "*", "stop", InvalidError),
+        (SwitchLevel.ACTION, "rollback", "stop", InvalidError),
+        (SwitchLevel.VENDOR, "acme", "stop", InvalidError),
         (SwitchLevel.ACTION, "a" * 256, "stop", InvalidError),
         (SwitchLevel.ORG, "*", " ", InvalidError),
     ],
 )
 async def test_a_switch_over_nothing_is_refused(switches, tenant, level, subject, reason, refusal):
-    """A switch that would stop nothing, or is not the org's, is not engaged."""
+    """A switch that would stop nothing, or is not the org's, is not engaged: it would only look like safety."""
+    before = await switches.page(tenant.org)
     with pytest.raises(refusal):
         await switches.engage(tenant.admin, level, subject, reason)
+    assert await switches.page(tenant.org) == before
 
 
 async def test_the_automatic_mode_boots_held(switches, tenant, add_person):

@@ -1,4 +1,4 @@
-"""One request with a key is served; operations and decisions are found again."""
+"""One request with a key is served; decisions are found again."""
 
 import asyncio
 from datetime import timedelta
@@ -7,14 +7,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.base import DecisionId, IncidentId, OperationId, OrgId
+from domain.base import DecisionId, IncidentId, OrgId
 from domain.decision import DecisionRecord, DecisionType
 from domain.errors import ConflictError, NotFoundError
 from domain.idempotency import Answer, Fresh, KeyScope, Mismatch, Replay, Running
-from domain.operation import OperationStatus
 from services.decisions import Decisions
 from services.idempotency import IdempotencyKeys
-from services.operations import Operations
 from storage.engine import Database, new_id
 
 ANSWER = Answer(status=201, headers=(("location", "/api/v1/pipelines/1"),), body='{"name": "é"}')
@@ -33,7 +31,7 @@ def scope(tenant):
 
 @pytest.fixture
 def noted(database, tenant):
-    """A table to change things in: the org's operations."""
+    """A table to change things in: the org's workflows."""
     return Noted(database, tenant.org)
 
 
@@ -43,14 +41,13 @@ class Noted:
         self._org = org
 
     async def add(self, session: AsyncSession, what: str) -> None:
-        operation = OperationId.of(await new_id(session))
-        await Operations(self._database).create(
-            session, self._org, operation, kind="run", resource_type="note", resource_id=what
+        await session.execute(
+            text("insert into workflows (org_id, name) values (:org, :what)"), {"org": self._org, "what": what}
         )
 
     async def all(self) -> list[str]:
         async with self._database.transaction(self._org) as session:
-            return list(await session.scalars(text("select resource_id from operations order by id")))
+            return list(await session.scalars(text("select name from workflows order by id")))
 
 
 async def _answer() -> Answer:
@@ -162,19 +159,6 @@ async def test_keys_are_forgotten_after_a_day(keys, scope, shift):
     assert await keys.begin(scope, OTHER) == Mismatch()
     await shift(scope.org, timedelta(minutes=2))
     assert isinstance(await keys.begin(scope, OTHER), Fresh)
-
-
-async def test_an_operation_ends_once(database, org):
-    """It runs until its first end, which stays."""
-    operations, operation = Operations(database), OperationId(int=5)
-    async with database.transaction(org) as session:
-        made = await operations.create(session, org, operation, kind="run", resource_type="execution", resource_id="exe_1")
-        assert made.status is OperationStatus.RUNNING
-        for status in (OperationStatus.FAILED, OperationStatus.SUCCEEDED):
-            assert (await operations.finish(session, operation, status)).status is OperationStatus.FAILED
-    assert (await operations.get(org, operation)).status is OperationStatus.FAILED
-    with pytest.raises(NotFoundError):
-        await operations.get(org, OperationId(int=6))
 
 
 async def test_decisions_are_found_as_recorded(database, org):

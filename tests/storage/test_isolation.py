@@ -13,7 +13,7 @@ from domain.identity import Quota
 from storage import quotas
 from storage.engine import Database, open_engine, sqlstate
 
-REQUESTS = 10_000 if os.environ.get("SUTURE_TEST_FULL") else 1_000
+REQUESTS = 10_000 if os.environ.get("SUTURE_FULL") else 1_000
 
 
 class MidwayError(Exception):

@@ -1,6 +1,7 @@
 """Provisioning brings an empty database to where everything can serve, once."""
 
 import asyncio
+import json
 import stat
 
 import pytest
@@ -14,6 +15,9 @@ from services.ledger import Ledger
 from storage.admin import open_admin
 from storage.engine import Database, open_engine
 from tests.database import HMAC_KEY, PASSWORDS, create_database
+from tests.processes import run
+
+NAMES = {"ADMIN_URL": "admin", "URL": "app", "RELAY_URL": "relay", "UPKEEP_URL": "upkeep", "PLATFORM_URL": "platform"}
 
 EVERYTHING = """
 select 'orgs', count(*), max(created_at) from orgs union all select 'principals', count(*), max(created_at) from principals
@@ -47,6 +51,16 @@ async def test_the_second_time_changes_nothing(empty, kms):
     assert first.token is not None
     assert [(each.org, each.token) for each in again] == [(first.org, None)] * 2
     assert await _everything(empty.admin) == before
+
+
+async def test_a_provisioning_process_logs_json(empty, tmp_path):
+    """What its libraries say is one JSON line per event; passwords of the roles are not among it."""
+    urls = {f"SUTURE_DATABASE_{name}": getattr(empty, role) for name, role in NAMES.items()}
+    ended = await run("provision", {"PATH": "/usr/bin:/bin", "SUTURE_DATA": str(tmp_path)} | urls)
+    lines = [json.loads(line) for line in ended.err.splitlines()]
+    assert (ended.code, ended.out) == (0, "")
+    assert "alembic.runtime.migration" in {line["logger"] for line in lines}
+    assert [password for password in PASSWORDS.values() if password in ended.err] == []
 
 
 async def test_two_at_once_make_one_org(empty, kms):

@@ -150,7 +150,8 @@ class Bench:
             return found.status in RESTING | {Status.AWAITING_APPROVAL}
 
         await until(is_known, why="the story of the incident comes to a rest")
-        await self.world.services.incidents.close(IncidentRef(org=self.tenant.org, id=incident), status)
+        carrier = (await self.world.services.incidents.get(self.caller, incident)).carrier
+        await self.world.services.incidents.close(IncidentRef(org=self.tenant.org, id=incident), status, by=carrier)
 
     async def resumed(self, run: Execution, stage: str, *, by_a_plan: bool) -> ResumptionId:
         """The run may go on at `stage`."""

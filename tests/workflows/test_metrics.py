@@ -1,73 +1,72 @@
-"""Every metric that `docs/metrics.md` names and does not call "not yet" is found in a scrape of a real process."""
+"""Every metric that `docs/metrics.md` names and does not call "not yet" is found in a scrape of real processes."""
 
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
 
 import httpx2
 import pytest
-from prometheus_client import CollectorRegistry
 from temporalio.client import WorkflowFailureError
-from temporalio.worker import Worker
 
-import outside
-from api.app import create
 from domain.base import ExecutionId, PipelineId
 from domain.refs import RunRef
 from stack import ports
 from tests.engine import until
-from workflows.client import connect
+from tests.processes import answers, environment, serving
 from workflows.pipeline import PipelineWorkflow
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 NAMED = sorted(set(re.findall(r"`((?:suture|temporal)_[a-z_]+)", DOCUMENT)))
 
 
-async def _page(url):
+@pytest.fixture
+async def pages(world, tmp_path):
+    """The pages of a worker and of an API: what each counts, and what the engine's SDK measures in the worker."""
+    api, own, sdk = ports.choose(0, 0, 0)
+    urls = [f"http://127.0.0.1:{port}/metrics" for port in (api, own, sdk)]
+    queues = {"SUTURE_QUEUES": "scheduler,io", "SUTURE_READY_FILE": str(tmp_path / "ready")}
+    shown = {"SUTURE_WORKER_METRICS_PORT": str(own), "SUTURE_METRICS_PORT": str(sdk), "SUTURE_API_PORT": str(api)}
+    variables = environment(world.settings) | queues | shown
+
+    async def serves():
+        return (tmp_path / "ready").exists()
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serving("worker", variables, tmp_path, serves))
+        quiet = variables | {"SUTURE_METRICS_PORT": "0"}
+        await stack.enter_async_context(serving("api.app", quiet, tmp_path, lambda: answers(urls[0])))
+        yield urls
+
+
+async def _named(urls):
     async with httpx2.AsyncClient() as client:
-        return (await client.get(url)).text
+        text = "\n".join([(await client.get(url)).text for url in urls])
+    return set(re.findall(r"^((?:suture|temporal)_[a-z_]+)", text, re.MULTILINE))
 
 
-async def _of_the_worker(world):
-    """The page of the process whose workers serve every queue, once its relay has looked at the outbox."""
-    port = ports.choose(0)[0]
-    close = world.parts.metrics.serve(port)
-    url = f"http://127.0.0.1:{port}/metrics"
-    try:
-        await until(lambda: _has(url, "suture_activity_seconds_count"), why="an activity is counted")
-        return await _page(url)
-    finally:
-        close()
+async def _missing(urls):
+    found = await _named(urls)
+    return [name for name in NAMED if name not in found and f"{name}_count" not in found]
 
 
-async def _has(url, name):
-    return name in await _page(url)
+async def _one_run(world, tenant):
+    """A run that nobody has stored fails at once; whichever worker is free serves it."""
+    ref = RunRef(org=tenant.org, pipeline=PipelineId(int=1), execution=ExecutionId(int=uuid4().int))
+    with pytest.raises(WorkflowFailureError):
+        await world.client.execute_workflow(PipelineWorkflow.run, ref, id=ref.workflow_id, task_queue="scheduler")
 
 
-async def _of_the_api(world):
-    app = create(world.services, world.settings, registry=CollectorRegistry())
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api") as client:
-        await client.get("/healthz")
-        return (await client.get("/metrics")).text
-
-
-async def _of_the_sdk(world, tenant):
-    """A worker of its own queue with the SDK's page, after it has served one workflow that fails at once."""
-    port, queue = ports.choose(0)[0], f"metrics-{uuid4().hex}"
-    runtime = outside.runtime(world.settings.model_copy(update={"metrics_port": port}))
-    client = await connect(world.settings.temporal_address, world.client.data_converter, runtime=runtime)
-    ref = RunRef(org=tenant.org, pipeline=PipelineId(int=1), execution=ExecutionId(int=3))
-    async with Worker(client, task_queue=queue, workflows=[PipelineWorkflow]):
-        with pytest.raises(WorkflowFailureError):
-            await client.execute_workflow(PipelineWorkflow.run, ref, id=ref.workflow_id, task_queue=queue)
-        return await _page(f"http://127.0.0.1:{port}/metrics")
-
-
-async def test_every_metric_that_is_documented_can_be_scraped(world, tenant):
+async def test_every_metric_that_is_documented_can_be_scraped(world, tenant, pages):
     """No name in the document is a promise."""
-    pages = [await _of_the_sdk(world, tenant), await _of_the_worker(world), await _of_the_api(world)]
-    found = set(re.findall(r"^((?:suture|temporal)_[a-z_]+)", "\n".join(pages), re.MULTILINE))
-    assert [name for name in NAMED if name not in found and f"{name}_count" not in found] == []
+    missing = []
+
+    async def all_are_there():
+        await _one_run(world, tenant)
+        missing[:] = await _missing(pages)
+        return not missing
+
+    await until(all_are_there, why=f"every metric is shown: {missing}")
 
 
 async def test_the_outbox_is_measured(world):

@@ -475,11 +475,17 @@ create table commands (
 );
 create unique index commands_once on commands (org_id, key) where kind <> 'dry_run';
 
+-- The plan says where it acts, for it cannot be changed any more; what a command calls its environment is a label.
+-- An unknown plan is production, and so is a plan whose environment has become production since, or is gone.
+create function suture.acts_in_production(org uuid, plan uuid) returns boolean language sql stable as $$
+  select coalesce((select p.is_production or coalesce(e.is_production, true) from fix_plans p
+                   left join environments e on e.org_id = p.org_id and e.name = p.environment
+                   where p.org_id = org and p.id = plan), true)
+$$;
+
 create function suture.command_is_granted() returns trigger language plpgsql as $$
 begin
-  if new.kind in ('do', 'undo')
-     and coalesce((select e.is_production from environments e
-                   where e.org_id = new.org_id and e.name = new.environment), true)
+  if new.kind in ('do', 'undo') and suture.acts_in_production(new.org_id, new.plan_id)
      and not exists (select from grants g
                      where g.org_id = new.org_id and g.id = new.grant_id and g.plan_id = new.plan_id
                        and g.status = 'consumed' and g.consumed_by = new.remediation and g.consumed_at <= g.execute_by) then
@@ -574,18 +580,6 @@ create table quota_usage (
   minute timestamptz not null,
   used bigint not null,
   primary key (org_id, name)
-);
-
-create table operations (
-  org_id uuid not null references orgs,
-  id uuid not null,
-  kind text not null,
-  status text not null check (status in ('running', 'succeeded', 'failed')),
-  resource_type text not null,
-  resource_id text not null,
-  created_at timestamptz not null default suture.now(),
-  updated_at timestamptz not null default suture.now(),
-  primary key (org_id, id)
 );
 
 create table idempotency_keys (
@@ -720,22 +714,55 @@ create policy platform on orgs to suture_platform using (true) with check (true)
 create policy relay on outbox to suture_relay using (true) with check (true);
 create policy upkeep on outbox to suture_upkeep using (true);
 create policy upkeep on idempotency_keys to suture_upkeep using (true);
+create policy upkeep on audit_heads for select to suture_upkeep using (true);
 create policy platform on environments to suture_platform using (true) with check (true);
+
+-- The present month of signals and the next two have a partition each. Whoever keeps them so need not own the table: this
+-- runs with its owner's rights, and takes no word from its caller. A month whose signals lie in the default partition
+-- already, or whose table is busy, is left as it is, and named.
+create function suture.keep_signal_months() returns table (partition text, is_there boolean)
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set lock_timeout = '2s' as $$
+declare
+  present timestamp := date_trunc('month', suture.now() at time zone 'UTC');
+  begins timestamp;
+begin
+  for ahead in 0..2 loop
+    begins := present + make_interval(months => ahead);
+    partition := 'signals_' || to_char(begins, 'YYYY_MM');
+    is_there := to_regclass('public.' || partition) is not null;
+    if not is_there then
+      begin
+        execute format('create table public.%I partition of public.signals for values from (%L) to (%L)', partition,
+                       begins at time zone 'UTC', (begins + interval '1 month') at time zone 'UTC');
+        execute format('alter table public.%I enable row level security', partition);
+        execute format('alter table public.%I force row level security', partition);
+        execute format('create policy org on public.%I using (org_id = suture.org()) with check (org_id = suture.org())',
+                       partition);
+        is_there := true;
+      exception when check_violation or lock_not_available then null;
+      end;
+    end if;
+    return next;
+  end loop;
+end $$;
+revoke execute on function suture.keep_signal_months() from public;
 
 -- Who may do what; whatever is not granted is refused.
 grant usage on schema suture, public to suture_app, suture_relay, suture_upkeep, suture_platform;
 grant execute on all functions in schema suture to suture_app, suture_relay, suture_upkeep, suture_platform;
+revoke execute on function suture.keep_signal_months() from suture_app, suture_relay, suture_platform;
 
+-- A partition is reached through its table alone.
 grant select on all tables in schema public to suture_app;
-revoke all on platform_audit_logs, platform_keys from suture_app;
+revoke all on platform_audit_logs, platform_keys, signals_default from suture_app;
 grant select on platform_keys to suture_app;
 grant update (automatic_released, settings) on orgs to suture_app;
 grant insert on org_keys, principals, tokens, secrets, workflows, pipelines, config_versions, executions, stage_attempts, incidents,
   signals, signal_keys, evidence, hypotheses, hypothesis_evidence, decisions, fix_plans, preflights, approvals, decision_requests,
   approval_decisions, grants, leases, snapshots, commands, receipts, resumptions, verdicts, recovery_events, kill_switches, quotas,
-  quota_usage, operations, idempotency_keys, outbox, audit_heads, audit_logs, audit_details, environments to suture_app;
+  quota_usage, idempotency_keys, outbox, audit_heads, audit_logs, audit_details, environments to suture_app;
 grant update on principals, tokens, secrets, workflows, pipelines, executions, stage_attempts, incidents, approvals, grants, leases,
-  recovery_events, kill_switches, quotas, quota_usage, operations, idempotency_keys, audit_heads to suture_app;
+  recovery_events, kill_switches, quotas, quota_usage, idempotency_keys, audit_heads to suture_app;
 grant update (status, preflight, updated_at) on fix_plans to suture_app;
 grant update (dryrun_output, result, exit_code, version, ended_at) on commands to suture_app;
 grant update (outcome, finished_at) on resumptions to suture_app;
@@ -745,6 +772,7 @@ grant delete on idempotency_keys to suture_app;
 grant select on outbox to suture_relay;
 grant update (due_at, attempts, last_error, delivered_at) on outbox to suture_relay;
 grant select, delete on outbox, idempotency_keys to suture_upkeep;
+grant select (org_id, seq) on audit_heads to suture_upkeep;
 
 grant select, insert, update on orgs, platform_kill_switches, environments to suture_platform;
 grant select, insert on platform_audit_logs, platform_keys to suture_platform;

@@ -1,7 +1,6 @@
 """A real OPA server over the product's own policies, and servers that misbehave in its place."""
 
 import asyncio
-import os
 import socket
 import subprocess
 import time
@@ -13,9 +12,9 @@ from pathlib import Path
 import aiohttp
 
 from adapters.opa import OpaPolicy
-from stack.tools import RECIPES, Tool, default_cache
+from stack.tools import Tool
+from tests.engine import program
 
-OPA = os.environ.get("SUTURE_OPA_PATH") or str(default_cache() / f"opa-{RECIPES[Tool.OPA].version}")
 POLICIES = Path(__file__).parents[3] / "policies"
 SOON = timedelta(milliseconds=200)
 
@@ -23,7 +22,12 @@ SOON = timedelta(milliseconds=200)
 def build_bundle(folder: Path) -> Path:
     path = folder / "bundle.tar.gz"
     sources = (str(POLICIES / "rego"), str(POLICIES / "data"))
-    subprocess.run([OPA, "build", *sources, "--revision", "r1", "--output", path], check=True, timeout=60, capture_output=True)
+    subprocess.run(
+        [program(Tool.OPA), "build", *sources, "--revision", "r1", "--output", path],
+        check=True,
+        timeout=60,
+        capture_output=True,
+    )
     return path
 
 
@@ -36,7 +40,7 @@ def free_port() -> int:
 @contextmanager
 def serving(port: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     words = ("run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", "--disable-telemetry", *options)
-    server = subprocess.Popen([OPA, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen([program(Tool.OPA), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield server
     finally:

@@ -114,3 +114,10 @@ def _left(data: Path, url: str) -> Path:
     (data / "connection.json").write_text(f'{{"api_url": "{url}", "ui_url": null}}')
     (data / "admin.token").write_text("sut_home\n")
     return data
+
+
+def test_a_misspelt_setting_is_named_with_the_closest_one(suture: Suture):
+    """Before anything is asked, in two lines and without a traceback."""
+    found = suture("doctor", SUTURE_LEESE="2s")
+    assert (found.exit_code, found.stderr.count("\n")) == (2, 2)
+    assert "SUTURE_LEESE: no setting is called so, did you mean SUTURE_LEASE?" in found.stderr

@@ -20,7 +20,7 @@ def commands(found: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 EVERY = dict(commands(typer.main.get_command(app)))
 ASKED = """up demo doctor ui approve reject; pipeline apply run list show; incident list show timeline; plan show diff;
 recovery list replay; kill-switch list engage release automatic; audit verify export; principal list create;
-token create revoke list; secret set; environment list create; platform verify; run list show"""
+token create revoke list; secret set rotate-key; environment list create; platform verify; run list show"""
 
 
 @pytest.mark.parametrize("path", EVERY)

@@ -120,6 +120,12 @@ def test_secret_comes_from_standard_input(stub: Stub, suture: Suture):
     assert stub.bodies("PUT /secrets/prod/dsn") == [{"value": "hush"}]
 
 
+def test_a_key_is_rotated(stub: Stub, suture: Suture):
+    """The id of the fresh key is shown."""
+    stub.on("POST /secrets/rotate-key", {"key_id": "0199"})
+    assert json.loads(suture("secret", "rotate-key", "-o", "json").stdout) == {"key_id": "0199"}
+
+
 def test_token_secret_stands_alone(stub: Stub, suture: Suture):
     """Standard output is the secret and nothing else."""
     stub.on("POST /tokens", {"token": {"id": "tok_1"}, "secret": "sut_x"}, status=201)
@@ -133,6 +139,16 @@ def test_automatic_mode_is_held_released_and_shown(stub: Stub, suture: Suture):
     stub.on("PUT /automatic", {"org_id": "org_1", "released": True})
     assert "no" in suture("kill-switch", "automatic").stdout
     assert json.loads(suture("kill-switch", "automatic", "release", "-o", "json").stdout)["released"] is True
+
+
+def test_a_switch_names_what_it_stops(stub: Stub, suture: Suture):
+    """Only the org's goes without a name: a switch over `*` would stop no action and no workflow."""
+    stub.on("PUT /kill-switches", {"level": "org", "subject": "*", "is_active": True})
+    for level in ("action", "workflow", "vendor"):
+        refused = suture("kill-switch", "engage", level, "-r", "looking")
+        assert (refused.exit_code, f"which {level}?" in refused.stderr) == (2, True)
+    assert suture("kill-switch", "engage", "org", "-r", "looking").exit_code == 0
+    assert [body["subject"] for body in stub.bodies("PUT /kill-switches")] == ["*"]
 
 
 def test_incident_is_told_as_a_story(stub: Stub, suture: Suture):

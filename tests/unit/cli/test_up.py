@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -24,7 +25,8 @@ COMMAND = (sys.executable, "-m", "cli")
 
 def environment(data: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SUTURE_")}
-    return kept | {"SUTURE_DATA": str(data), "PYTHONUNBUFFERED": "1", "SUTURE_ENVIRONMENTS": "dev"}
+    own = {"SUTURE_DATA": str(data), "SUTURE_ENVIRONMENTS": "dev", "SUTURE_METRICS_PORT": "9470"}
+    return kept | own | {"PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
@@ -48,13 +50,26 @@ def until_ready(process: subprocess.Popen[str]) -> list[str]:
     return said
 
 
+def scraped(data: Path) -> set[tuple[str, str]]:
+    """Process and kind of each page in the file for Prometheus; all of them answer, each at its own address."""
+    found = json.loads((data / "metrics.json").read_text())
+    urls = [f"http://{each['targets'][0]}/metrics" for each in found]
+    assert len(set(urls)) == len(urls)
+    assert all(httpx2.get(url).status_code == 200 for url in urls)
+    return {(each["labels"]["process"], each["labels"]["page"]) for each in found}
+
+
 def suture_on(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
     argv = (*COMMAND, *words)
     return subprocess.run(argv, cwd=ROOT, env=environment(data), capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_stack_comes_up_is_used_and_leaves_nothing_behind():
-    """One command starts everything, others find it, a second one is refused, and Ctrl-C ends every process."""
+    """One command starts everything, others find it, a second one is refused, and Ctrl-C ends every process.
+
+    A port for metrics that everybody inherits is where the pages begin: each process has its own. The ledger is signed
+    before the end, up to its last entry.
+    """
     with scratch() as data, running(data) as (process, said):
         assert said[-1] == READY, said
         token = (data / "admin.token").read_text().strip()
@@ -62,12 +77,19 @@ def test_stack_comes_up_is_used_and_leaves_nothing_behind():
         assert [path.stat().st_mode & 0o777 for path in (data / "admin.token", data / "connection.json")] == [0o600, 0o600]
         family = psutil.Process(process.pid).children(recursive=True)
         assert json.loads(suture_on(data, "pipeline", "list", "-o", "json").stdout) == []
+        assert scraped(data) == {
+            ("api", "API"), ("api", "engine SDK"),
+            *((name, page) for name in ("control", "records", "execute-1") for page in ("engine SDK", "worker")),
+        }  # fmt: skip
         orgs = json.loads(suture_on(data, "platform", "org", "list", "-o", "json").stdout)
         assert [(each["name"], each["is_active"]) for each in orgs] == [("default", True)]
         second = suture_on(data, "up")
         assert (second.returncode, f"in use by process {process.pid}" in second.stderr) == (1, True)
+        assert suture_on(data, "kill-switch", "engage", "org", "--reason", "the last act").returncode == 0
+        size = json.loads(suture_on(data, "audit", "verify", "-o", "json").stdout)["size"]
         process.send_signal(signal.SIGINT)
         assert process.wait(STOPPED_WITHIN_S) == 0
+        assert max(int(note.stem) for note in (data / "checkpoints").rglob("*.note")) == size
         assert psutil.wait_procs(family, timeout=5)[1] == []
         assert not (data / "connection.json").exists()
         assert "suture up" in suture_on(data, "pipeline", "list").stderr
@@ -83,7 +105,7 @@ def test_doctor_names_what_mends(suture: Suture):
 def test_doctor_fails_when_something_needed_is_missing(suture: Suture):
     """A tool that a setting names and that is not there ends with 1."""
     found = suture("doctor", SUTURE_OPA_PATH="/nowhere/opa")
-    assert (found.exit_code, "correct the setting" in found.stdout) == (1, True)
+    assert (found.exit_code, "unset SUTURE_OPA_PATH" in found.stdout) == (1, True)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://", "postgresql://u:p@host:port/x"])

@@ -3,15 +3,21 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from domain.errors import ConflictError, UnavailableError
+from domain.errors import ConflictError, InvalidError, UnavailableError
 from stack.bundle import Sources
+from stack.engine import Certificates, Door
 from stack.local import Elsewhere, Endpoints, Plan, Stack, disposable, scratch
 from stack.tools import Search, default_cache
+from tests.engine import until
+from tests.unit.stack.tls import secured, write_certificates
 
 MODULES = Path(__file__).parents[3] / "tools"
 RULE = "package gate\n\ndefault allow := false\n\nallow if data.limits.most > 1\n"
@@ -103,3 +109,55 @@ async def test_silent_server_elsewhere_is_named(plan: Plan) -> None:
         for _ in range(2):
             with pytest.raises(UnavailableError, match=r"OPA is set to http://127\.0\.0\.1:9 and does not answer"):
                 await Stack(folder, given, report=lambda _: None).start()
+
+
+async def test_an_engine_elsewhere_is_asked_for_its_namespace(running: tuple[Stack, Endpoints], plan: Plan) -> None:
+    """One that the server has is enough; one that it has not is named."""
+    _, there = running
+    service = (await Client.connect(there.temporal_address)).workflow_service
+    kept = Duration(seconds=86_400)
+    await service.register_namespace(RegisterNamespaceRequest(namespace="other", workflow_execution_retention_period=kept))
+    elsewhere = Elsewhere(postgres=there.postgres, opa_url=there.opa_url, temporal_address=there.temporal_address)
+
+    async def answers() -> bool:
+        return await Door(there.temporal_address, namespace="other").answers()
+
+    await until(answers, within=30, why="the server knows its new namespace")
+    assert await started(plan, elsewhere.model_copy(update={"temporal_namespace": "other"})) == there.temporal_address
+    with pytest.raises(UnavailableError, match="Temporal with the namespace absent is set to"):
+        await started(plan, elsewhere.model_copy(update={"temporal_namespace": "absent"}))
+
+
+async def test_servers_behind_tls_are_reached(running, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine that asks for our certificate and a policy server over https answer; without one the engine does not."""
+    _, there = running
+    files = write_certificates(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(files.ca))
+    opa_port = urlsplit(there.opa_url).port
+    async with (
+        secured(there.temporal_address, files, alpn="h2", asks=True) as engine,
+        secured(f"127.0.0.1:{opa_port}", files, alpn="http/1.1", asks=False) as policy,
+    ):
+        elsewhere = Elsewhere(
+            postgres=there.postgres,
+            temporal_address=f"localhost:{engine}",
+            temporal_certificates=Certificates(ca=files.ca, cert=files.cert, key=files.key),
+            opa_url=f"https://localhost:{policy}",
+        )
+        assert await started(plan, elsewhere) == f"localhost:{engine}"
+        with pytest.raises(UnavailableError, match="Temporal"):
+            await started(plan, elsewhere.model_copy(update={"temporal_certificates": Certificates(ca=files.ca)}))
+
+
+async def test_a_certificate_that_is_not_there_is_named(plan: Plan, tmp_path: Path) -> None:
+    """The file, and what is wrong with it."""
+    missing = Certificates(ca=tmp_path / "ca.pem")
+    with pytest.raises(InvalidError, match=r"ca\.pem: No such file"):
+        await started(plan, Elsewhere(temporal_address="localhost:1", temporal_certificates=missing))
+
+
+async def started(plan: Plan, elsewhere: Elsewhere) -> str:
+    """Where the engine is, for a stack that finds its servers elsewhere."""
+    with scratch() as folder:
+        async with Stack(folder, plan.model_copy(update={"elsewhere": elsewhere}), report=lambda _: None) as endpoints:
+            return endpoints.temporal_address
