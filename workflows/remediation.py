@@ -10,7 +10,7 @@ from temporalio.exceptions import TimeoutError as EngineTimeoutError
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.execution import Execution
-    from domain.errors import LeaseLostError
+    from domain.errors import LeaseLostError, UnavailableError
     from domain.outcome import (
         Begun,
         RemediationEnd,
@@ -26,6 +26,9 @@ with workflow.unsafe.imports_passed_through():
 
 _TRIES = 3
 _PAUSE = timedelta(seconds=1)
+_LONGEST_PAUSE = timedelta(minutes=5)
+_AT_LEAST, _AT_MOST = timedelta(minutes=30), timedelta(days=1)
+"""How long an outage is waited out, whatever time the evidence has left; the lease of a target outlives the first."""
 
 
 @workflow.defn
@@ -124,18 +127,13 @@ class RemediationWorkflow:
         return RemediationOutcome.ROLLED_BACK
 
     async def _step(self, begun: Begun, index: int, direction: Direction) -> StepOutcome:
-        """One step once: a try whose worker was lost is asked about by the next one."""
+        """One step once: what a try leaves unsaid is asked of the next. Lost workers are counted, outages waited out."""
         ref = StepRef(plan=self._ref, step=index, direction=direction)
-        otherwise = StepOutcome.UNTOUCHED
-        for _ in range(_TRIES):
+        otherwise, lost, pause = StepOutcome.UNTOUCHED, 0, _PAUSE
+        ask_until = workflow.now() + min(max(self._judge_by - workflow.now(), _AT_LEAST), _AT_MOST)
+        while lost < _TRIES and workflow.now() < ask_until:
             try:
-                return await workflow.execute_activity_method(
-                    Execution.run_step,
-                    ref,
-                    task_queue=Execution.queue.format(environment=begun.environment),
-                    summary=f"{direction} step {index}",
-                    **options.MUTATE | {"start_to_close_timeout": 10 * begun.lease},
-                )
+                return await self._try(begun, ref)
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
@@ -143,8 +141,20 @@ class RemediationWorkflow:
                     return otherwise
                 if not _is_untouched(error):
                     otherwise = StepOutcome.UNKNOWN
-                await workflow.sleep(_PAUSE, summary="ask what the lost worker did")
+                if not _is_outage(error):
+                    lost, pause = lost + 1, _PAUSE
+            await workflow.sleep(pause, summary="ask what the last try did")
+            pause = min(2 * pause, _LONGEST_PAUSE)
         return otherwise
+
+    async def _try(self, begun: Begun, ref: StepRef) -> StepOutcome:
+        return await workflow.execute_activity_method(
+            Execution.run_step,
+            ref,
+            task_queue=Execution.queue.format(environment=begun.environment),
+            summary=f"{ref.direction} step {ref.step}",
+            **options.MUTATE | {"start_to_close_timeout": 10 * begun.lease},
+        )
 
     async def _prepare(self, begun: Begun) -> None:
         queue = Execution.queue.format(environment=begun.environment)
@@ -180,6 +190,11 @@ def _is_refused(error: ActivityError) -> bool:
 def _is_untouched(error: ActivityError) -> bool:
     """Whether no worker picked it up."""
     return isinstance(error.cause, EngineTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
+
+
+def _is_outage(error: ActivityError) -> bool:
+    """Whether a worker lives and says that something it needs does not answer: to ask again costs nothing."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type == UnavailableError.code
 
 
 def _is_held_elsewhere(error: ActivityError) -> bool:
