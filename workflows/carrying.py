@@ -14,10 +14,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.incident import Status
     from domain.plan import Mode, PlanState
     from domain.policy import Tier
-    from domain.preflight import Preflighted
+    from domain.preflight import DryRuns, Preflighted
     from domain.refs import IncidentEnd, IncidentRef, PlanRef, RequestRef
     from workflows import details, options
     from workflows.remediation import RemediationWorkflow
+    from workflows.trying import insist
 
 PLANS = 4
 """A plan and three that take its place; after that a person has to look."""
@@ -95,11 +96,14 @@ class Carrying:
 
     async def _preflight(self, ref: PlanRef, state: PlanState) -> Preflighted:
         details.enter("preflight", f"preflight of **{state.plan.summary}**", details.PLAN_ID.value_set(str(ref.id)))
-        queue = Execution.queue.format(environment=state.plan.environment)
-        runs = await workflow.execute_activity_method(Execution.rehearse, ref, task_queue=queue, **options.REHEARSE)
+        runs = await insist(lambda: self._rehearse(ref, state), until=workflow.now() + options.WAITED_FOR)
         return await workflow.execute_activity_method(
             Governance.judge_preflight, runs, task_queue=Governance.queue, **options.POLICY
         )
+
+    async def _rehearse(self, ref: PlanRef, state: PlanState) -> DryRuns:
+        queue = Execution.queue.format(environment=state.plan.environment)
+        return await workflow.execute_activity_method(Execution.rehearse, ref, task_queue=queue, **options.REHEARSE)
 
     async def _permission(self, ref: PlanRef, preflight: Preflighted) -> Status | None:
         """Why nobody lets the plan execute, or None."""

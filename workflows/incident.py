@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.refs import IncidentRef, PlanRef, PlanWish
     from workflows import details, options
     from workflows.carrying import PLANS, Carrying
+    from workflows.trying import insist
 
 
 @workflow.defn
@@ -70,8 +71,11 @@ class IncidentWorkflow(Carrying):
     async def _diagnose(self, ref: IncidentRef, incident: Incident) -> None:
         where = (details.SERVICE.value_set(incident.service), details.ENVIRONMENT.value_set(incident.environment))
         details.enter("diagnosis", "finding out why", *where)
-        cause = await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
+        cause = await insist(lambda: self._infer(ref), until=workflow.now() + options.WAITED_FOR)
         details.show(cause or "no cause found")
+
+    async def _infer(self, ref: IncidentRef) -> str | None:
+        return await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
 
     async def _plan(self, ref: IncidentRef, *, supersedes: PlanState | None) -> PlanState | None:
         details.enter("planning", "choosing the safest fix")

@@ -10,17 +10,17 @@ _STEADY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_inte
 _ONCE = RetryPolicy(maximum_attempts=1)
 PICKED_UP_WITHIN = timedelta(seconds=60)
 OVERHEAD = timedelta(seconds=60)
+WAITED_FOR = timedelta(hours=24)
+"""How long an answer is waited for where nobody says until when."""
 
 RECORD: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=20), "retry_policy": _STEADY}
 """Reads and writes of our own records: they may be repeated, so they are, until they succeed."""
 
-POLICY: dict[str, Any] = RECORD | {"schedule_to_close_timeout": timedelta(hours=24)}
+POLICY: dict[str, Any] = RECORD | {"schedule_to_close_timeout": WAITED_FOR}
 """Asks policy: unreachable means ask again; whoever waits that long in vain is blocked."""
 
-INFER: dict[str, Any] = {
-    "start_to_close_timeout": timedelta(seconds=20),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
-}
+INFER: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=20), "retry_policy": _ONCE}
+"""One try at an inference: how often it is asked again, `trying` says."""
 
 MUTATE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=5),
@@ -33,8 +33,9 @@ MUTATE: dict[str, Any] = {
 REHEARSE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=30),
     "heartbeat_timeout": timedelta(seconds=60),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+    "retry_policy": _ONCE,
 }
+"""One try at the dry-runs of a plan: how often they are asked for again, `trying` says."""
 
 
 def stage(*, timeout: timedelta, lease: timedelta) -> dict[str, Any]:

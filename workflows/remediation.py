@@ -4,13 +4,12 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
-from temporalio.exceptions import TimeoutError as EngineTimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.execution import Execution
-    from domain.errors import LeaseLostError, UnavailableError
+    from domain.errors import LeaseLostError
     from domain.outcome import (
         Begun,
         RemediationEnd,
@@ -23,12 +22,10 @@ with workflow.unsafe.imports_passed_through():
     from domain.plan import Direction
     from domain.refs import PlanRef
     from workflows import details, options
+    from workflows.trying import Tries, is_refused, is_untouched
 
-_TRIES = 3
-_PAUSE = timedelta(seconds=1)
-_LONGEST_PAUSE = timedelta(minutes=5)
-_AT_LEAST, _AT_MOST = timedelta(minutes=30), timedelta(days=1)
-"""How long an outage is waited out, whatever time the evidence has left; the lease of a target outlives the first."""
+_AT_LEAST = timedelta(minutes=30)
+"""How long an outage is waited out although the evidence is due: an undo may begin late, and its leases outlive this."""
 
 
 @workflow.defn
@@ -129,23 +126,18 @@ class RemediationWorkflow:
     async def _step(self, begun: Begun, index: int, direction: Direction) -> StepOutcome:
         """One step once: what a try leaves unsaid is asked of the next. Lost workers are counted, outages waited out."""
         ref = StepRef(plan=self._ref, step=index, direction=direction)
-        otherwise, lost, pause = StepOutcome.UNTOUCHED, 0, _PAUSE
-        ask_until = workflow.now() + min(max(self._judge_by - workflow.now(), _AT_LEAST), _AT_MOST)
-        while lost < _TRIES and workflow.now() < ask_until:
+        tries = Tries(max(self._judge_by, workflow.now() + _AT_LEAST))
+        otherwise = StepOutcome.UNTOUCHED
+        while True:
             try:
                 return await self._try(begun, ref)
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
-                if _is_refused(error):
-                    return otherwise
-                if not _is_untouched(error):
+                if not is_refused(error) and not is_untouched(error):
                     otherwise = StepOutcome.UNKNOWN
-                if not _is_outage(error):
-                    lost, pause = lost + 1, _PAUSE
-            await workflow.sleep(pause, summary="ask what the last try did")
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        return otherwise
+                if not await tries.next_after(error):
+                    return otherwise
 
     async def _try(self, begun: Begun, ref: StepRef) -> StepOutcome:
         return await workflow.execute_activity_method(
@@ -180,21 +172,6 @@ def _check_wanted() -> None:
     """Raises CancelledError: the cancellation came while a step ended normally, so nobody has heard it yet."""
     if workflow.cancellation_reason() is not None:
         raise asyncio.CancelledError
-
-
-def _is_refused(error: ActivityError) -> bool:
-    """Whether the worker said no, and no repetition would change that."""
-    return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
-
-
-def _is_untouched(error: ActivityError) -> bool:
-    """Whether no worker picked it up."""
-    return isinstance(error.cause, EngineTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
-
-
-def _is_outage(error: ActivityError) -> bool:
-    """Whether a worker lives and says that something it needs does not answer: to ask again costs nothing."""
-    return isinstance(error.cause, ApplicationError) and error.cause.type == UnavailableError.code
 
 
 def _is_held_elsewhere(error: ActivityError) -> bool:
