@@ -156,8 +156,10 @@ def _activities(
     from activities.governance import Governance
     from activities.inference import Inference
     from activities.running import Running
+    from activities.watching import Watching
     from domain.actions import CATALOG
     from services.guard import Guard
+    from services.pools import Pools
     from services.preflights import Preflights
     from services.remediation import Remediation
     from services.stages import Stages
@@ -182,6 +184,7 @@ def _activities(
                 base.metrics,
             ),
             Acting(remediation, base.metrics),
+            Watching(Pools(base.database, base.ledger), base.metrics),
         ),
         "inference": (Inference(cases["diagnostics"]),),
     }

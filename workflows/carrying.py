@@ -1,6 +1,6 @@
 """Carry one plan: preflight, permission, remediation. Shared by every workflow that has a plan to carry."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, is_cancelled_exception
@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
     from domain.approval import ApprovalStatus, GrantStatus, RequestKind, Settled, Standing
     from domain.base import OrgId, PlanId, RequestId
+    from domain.execution import Unserved
     from domain.incident import Status
     from domain.plan import Mode, PlanState
     from domain.policy import Tier
@@ -18,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.refs import IncidentEnd, IncidentRef, PlanRef, RequestRef
     from workflows import details, options
     from workflows.remediation import RemediationWorkflow
+    from workflows.serving import served
     from workflows.trying import insist
 
 PLANS = 4
@@ -96,14 +98,21 @@ class Carrying:
 
     async def _preflight(self, ref: PlanRef, state: PlanState) -> Preflighted:
         details.enter("preflight", f"preflight of **{state.plan.summary}**", details.PLAN_ID.value_set(str(ref.id)))
-        runs = await insist(lambda: self._rehearse(ref, state), until=workflow.now() + options.WAITED_FOR)
+        until = workflow.now() + options.WAITED_FOR
+        runs = await insist(lambda: self._rehearse(ref, state, until), until=until)
         return await workflow.execute_activity_method(
             Governance.judge_preflight, runs, task_queue=Governance.queue, **options.POLICY
         )
 
-    async def _rehearse(self, ref: PlanRef, state: PlanState) -> DryRuns:
-        queue = Execution.queue.format(environment=state.plan.environment)
-        return await workflow.execute_activity_method(Execution.rehearse, ref, task_queue=queue, **options.REHEARSE)
+    async def _rehearse(self, ref: PlanRef, state: PlanState, until: datetime) -> DryRuns:
+        environment = state.plan.environment
+
+        async def ask(within: timedelta) -> DryRuns:
+            queue, limits = Execution.queue.format(environment=environment), options.rehearse(within=within)
+            return await workflow.execute_activity_method(Execution.rehearse, ref, task_queue=queue, **limits)
+
+        work = Unserved(org=self._org, environment=environment, stage="rehearsal", since=workflow.now(), plan=ref.id)
+        return await served(ask, work, until=until)
 
     async def _permission(self, ref: PlanRef, preflight: Preflighted) -> Status | None:
         """Why nobody lets the plan execute, or None."""

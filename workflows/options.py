@@ -30,27 +30,31 @@ MUTATE: dict[str, Any] = {
 }
 """One try at an effect: what comes of a lost one is found out, never assumed."""
 
-REHEARSE: dict[str, Any] = {
-    "start_to_close_timeout": timedelta(minutes=30),
-    "heartbeat_timeout": timedelta(seconds=60),
-    "retry_policy": _ONCE,
-}
-"""One try at the dry-runs of a plan: how often they are asked for again, `trying` says."""
+
+def rehearse(*, within: timedelta) -> dict[str, Any]:
+    """One try at the dry-runs of a plan: how often they are asked for again, `trying` says."""
+    return {
+        "start_to_close_timeout": timedelta(minutes=30),
+        "schedule_to_start_timeout": within,
+        "heartbeat_timeout": timedelta(seconds=60),
+        "retry_policy": _ONCE,
+    }
 
 
-def stage(*, timeout: timedelta, lease: timedelta) -> dict[str, Any]:
-    """One try at a stage: lost when its worker is silent for one lease."""
+def stage(*, timeout: timedelta, lease: timedelta, within: timedelta) -> dict[str, Any]:
+    """One try at a stage, taken up `within` that time: lost when its worker is silent for one lease."""
     return MUTATE | {
         "start_to_close_timeout": timeout + OVERHEAD,
-        "schedule_to_start_timeout": timedelta(hours=1),
+        "schedule_to_start_timeout": within,
         "heartbeat_timeout": lease,
     }
 
 
-def settle(*, timeout: timedelta, lease: timedelta) -> dict[str, Any]:
+def settle(*, timeout: timedelta, lease: timedelta, within: timedelta) -> dict[str, Any]:
     """Find out what a lost worker left; asked again until its process is known to be dead, and elsewhere when silent."""
     return {
         "start_to_close_timeout": 3 * timeout + lease + OVERHEAD,
+        "schedule_to_start_timeout": within,
         "heartbeat_timeout": lease,
         "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
     }
