@@ -208,7 +208,7 @@ async def _relay(stack: AsyncExitStack, base: Base, chosen: "Settings") -> "Rela
 
     engine = open_engine(needed(chosen, "database_relay_url").get_secret_value(), size=6, name="suture-relay")
     stack.push_async_callback(engine.dispose)
-    return Relay(Outbox(engine), base.database, base.engine, metrics=base.metrics)
+    return Relay(Outbox(engine), base.database, base.engine, base.ledger, metrics=base.metrics)
 
 
 async def _upkeep(stack: AsyncExitStack, chosen: "Settings") -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
