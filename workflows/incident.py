@@ -59,7 +59,10 @@ class IncidentWorkflow(Carrying):
                 status = await self.carry(plan) if plan else Status.NEEDS_HUMAN
                 if status is not Status.PLANNING:
                     break
-            return await self._close(ref, Status.NEEDS_HUMAN if status is Status.PLANNING else status)
+            if status is Status.PLANNING:
+                await self._abandon(ref, plan)
+                return Status.NEEDS_HUMAN
+            return await self._close(ref, status)
         except BaseException as error:
             if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
                 raise
@@ -91,7 +94,7 @@ class IncidentWorkflow(Carrying):
         return await self._end(ref, status)
 
     async def _abandon(self, ref: IncidentRef, plan: PlanState | None) -> None:
-        """The story was cut off: nobody decides any more, and a person has to look."""
+        """The story was cut off, or went in circles: nobody decides any more, and a person has to look."""
         if plan is not None:
             await self._withdraw(PlanRef(org=ref.org, id=plan.plan.id))
         await self._close(ref, Status.NEEDS_HUMAN)

@@ -50,4 +50,5 @@ class PlanWorkflow(Carrying):
             if again is None:
                 return Status.NEEDS_HUMAN
             state = again
+        await self._withdraw(self._ref)
         return Status.NEEDS_HUMAN
