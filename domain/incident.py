@@ -69,6 +69,8 @@ class Incident(Value):
     slo_impact: dict[str, JsonValue] = Field(default_factory=dict)
     meta: dict[str, JsonValue] = Field(default_factory=dict)
     waiting_runs: tuple[ExecutionId, ...] = ()
+    heal_by: Instant | None = None
+    """When the last of the waiting runs gives up."""
 
     @property
     def is_at_rest(self) -> bool:

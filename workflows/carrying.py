@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.plan import Mode, PlanState
     from domain.policy import Tier
     from domain.preflight import DryRuns, Preflighted
-    from domain.refs import IncidentEnd, IncidentRef, PlanRef, RequestRef
+    from domain.refs import IncidentEnd, IncidentRef, PlanErrand, PlanRef, RequestRef
     from workflows import details, options
     from workflows.remediation import RemediationWorkflow
     from workflows.serving import served
@@ -43,6 +43,7 @@ class Carrying:
         self._is_open = False
         self._is_told_to_execute = False
         self._carried: PlanId | None = None
+        self._waits_until: datetime | None = None
 
     @workflow.update
     async def decide(self, request: RequestId) -> Settled:
@@ -74,7 +75,10 @@ class Carrying:
         if not self._is_open:
             raise ApplicationError("no decision is awaited any more", type="approval_closed", non_retryable=True)
         settled: Settled = await workflow.execute_activity_method(
-            Governance.settle_request, RequestRef(org=self._org, id=request), task_queue=Governance.queue, **options.POLICY
+            Governance.settle_request,
+            RequestRef(org=self._org, id=request),
+            task_queue=Governance.queue,
+            **options.policy(self._waits_until),
         )
         if settled.kind is RequestKind.EXECUTE and settled.plan == self._carried:
             self._is_told_to_execute = True
@@ -84,7 +88,7 @@ class Carrying:
     async def carry(self, state: PlanState) -> Status:
         """Take the plan as far as it may go."""
         ref = PlanRef(org=self._org, id=state.plan.id)
-        self._carried, self._is_told_to_execute = ref.id, False
+        self._carried, self._is_told_to_execute, self._waits_until = ref.id, False, state.heal_by
         try:
             preflight = await self._preflight(ref, state)
             if preflight.changed:
@@ -105,10 +109,10 @@ class Carrying:
 
     async def _preflight(self, ref: PlanRef, state: PlanState) -> Preflighted:
         details.enter("preflight", f"preflight of **{state.plan.summary}**", details.PLAN_ID.value_set(str(ref.id)))
-        until = workflow.now() + options.WAITED_FOR
+        until = options.ends(state.heal_by)
         runs = await insist(lambda: self._rehearse(ref, state, until), until=until)
         return await workflow.execute_activity_method(
-            Governance.judge_preflight, runs, task_queue=Governance.queue, **options.POLICY
+            Governance.judge_preflight, runs, task_queue=Governance.queue, **options.policy(self._waits_until)
         )
 
     async def _rehearse(self, ref: PlanRef, state: PlanState, until: datetime) -> DryRuns:
@@ -128,7 +132,7 @@ class Carrying:
             return None
         self._is_asking = True
         standing = await workflow.execute_activity_method(
-            Governance.open_approval, ref, task_queue=Governance.queue, **options.POLICY
+            Governance.open_approval, ref, task_queue=Governance.queue, **options.policy(self._waits_until)
         )
         self._is_open = True
         deadline = details.APPROVAL_DEADLINE.value_set(standing.decide_by)
@@ -174,7 +178,7 @@ class Carrying:
         try:
             outcome = await workflow.execute_child_workflow(
                 RemediationWorkflow.run,
-                ref,
+                PlanErrand(org=ref.org, id=ref.id, heal_by=self._waits_until),
                 id=ref.workflow_id,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 task_queue="orchestrator",

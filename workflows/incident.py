@@ -55,7 +55,7 @@ class IncidentWorkflow(Carrying):
             await self._diagnose(ref, incident)
             status = Status.PLANNING
             for _ in range(PLANS):
-                plan = await self._plan(ref, supersedes=plan)
+                plan = await self._plan(ref, incident, supersedes=plan)
                 status = await self.carry(plan) if plan else Status.NEEDS_HUMAN
                 if status is not Status.PLANNING:
                     break
@@ -74,18 +74,19 @@ class IncidentWorkflow(Carrying):
     async def _diagnose(self, ref: IncidentRef, incident: Incident) -> None:
         where = (details.SERVICE.value_set(incident.service), details.ENVIRONMENT.value_set(incident.environment))
         details.enter("diagnosis", "finding out why", *where)
-        cause = await insist(lambda: self._infer(ref), until=workflow.now() + options.WAITED_FOR)
+        cause = await insist(lambda: self._infer(ref), until=options.ends(incident.heal_by))
         details.show(cause or "no cause found")
 
     async def _infer(self, ref: IncidentRef) -> str | None:
         return await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
 
-    async def _plan(self, ref: IncidentRef, *, supersedes: PlanState | None) -> PlanState | None:
+    async def _plan(self, ref: IncidentRef, incident: Incident, *, supersedes: PlanState | None) -> PlanState | None:
         details.enter("planning", "choosing the safest fix")
         wish = PlanWish(
             incident=ref, carrier=workflow.info().workflow_id, supersedes=supersedes.plan.id if supersedes else None
         )
-        return await workflow.execute_activity_method(Governance.plan_fix, wish, task_queue=Governance.queue, **options.POLICY)
+        limits = options.policy(incident.heal_by)
+        return await workflow.execute_activity_method(Governance.plan_fix, wish, task_queue=Governance.queue, **limits)
 
     async def _close(self, ref: IncidentRef, status: Status) -> Status:
         needs_human = status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK}

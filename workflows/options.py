@@ -1,8 +1,9 @@
 """How long each class of activity may take, and how it is retried."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
@@ -12,12 +13,10 @@ PICKED_UP_WITHIN = timedelta(seconds=60)
 OVERHEAD = timedelta(seconds=60)
 WAITED_FOR = timedelta(hours=24)
 """How long an answer is waited for where nobody says until when."""
+_SOONEST = timedelta(minutes=1)
 
 RECORD: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=20), "retry_policy": _STEADY}
 """Reads and writes of our own records: they may be repeated, so they are, until they succeed."""
-
-POLICY: dict[str, Any] = RECORD | {"schedule_to_close_timeout": WAITED_FOR}
-"""Asks policy: unreachable means ask again; whoever waits that long in vain is blocked."""
 
 INFER: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=20), "retry_policy": _ONCE}
 """One try at an inference: how often it is asked again, `trying` says."""
@@ -29,6 +28,16 @@ MUTATE: dict[str, Any] = {
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
 """One try at an effect: what comes of a lost one is found out, never assumed."""
+
+
+def ends(waits_until: datetime | None) -> datetime:
+    """When an answer is of no use any more to whoever waits for it."""
+    return max(waits_until or workflow.now() + WAITED_FOR, workflow.now() + _SOONEST)
+
+
+def policy(waits_until: datetime | None) -> dict[str, Any]:
+    """Asks policy: unreachable means ask again, until nobody waits any more; then it is blocked."""
+    return RECORD | {"schedule_to_close_timeout": ends(waits_until) - workflow.now()}
 
 
 def rehearse(*, within: timedelta) -> dict[str, Any]:

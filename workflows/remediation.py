@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
         VerifyLook,
     )
     from domain.plan import Direction
-    from domain.refs import PlanRef
+    from domain.refs import PlanErrand
     from workflows import details, options
     from workflows.trying import Tries, is_refused, is_untouched
 
@@ -31,15 +31,17 @@ _AT_LEAST = timedelta(minutes=30)
 @workflow.defn
 class RemediationWorkflow:
     @workflow.init
-    def __init__(self, ref: PlanRef) -> None:
-        self._ref = ref
+    def __init__(self, errand: PlanErrand) -> None:
+        self._ref = errand.ref
         self._woken = 0
         self._begun: list[int] = []
         self._judge_by = workflow.now()
 
     @workflow.run
-    async def run(self, ref: PlanRef) -> RemediationOutcome:
-        begun = await workflow.execute_activity_method(Acting.begin_remediation, ref, task_queue=Acting.queue, **options.POLICY)
+    async def run(self, errand: PlanErrand) -> RemediationOutcome:
+        begun = await workflow.execute_activity_method(
+            Acting.begin_remediation, self._ref, task_queue=Acting.queue, **options.policy(errand.heal_by)
+        )
         if begun.outcome is not None:
             return await self._end(begun.outcome)
         self._judge_by = workflow.now() + begun.verify_within

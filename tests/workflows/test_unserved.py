@@ -8,7 +8,10 @@ from sqlalchemy import text
 
 from domain.audit import AuditFilter
 from domain.execution import RunStatus
+from domain.incident import Status
+from domain.plan import Mode, PlanStatus
 from tests.engine import until
+from tests.workflows.suggestions import an_incident_at_rest
 from worker import open_worker
 
 _ENVIRONMENT = text("insert into environments (org_id, name, is_production) values (:org, :name, true)")
@@ -76,3 +79,15 @@ async def test_a_run_that_nobody_serves_fails_after_its_time_to_heal(set_scene, 
     assert (await scene.incident(failed.incident)).environment == pool.environment
     registry = scene.world.parts.metrics.registry
     assert registry.get_sample_value("suture_unserved_total", {"environment": pool.environment}) == 1
+
+
+async def test_a_plan_that_nobody_rehearses_is_blocked_when_no_run_waits_any_more(set_scene, pool):
+    """The incident's timeline says why, and nothing of the plan is left open."""
+    scene = await set_scene(environment=pool.environment, heal_within="50s")
+    run = await an_incident_at_rest(scene)
+    await pool.close()
+    plan = await scene.services.planning.propose(scene.operator, run.incident, Mode.AUTO, None)
+    await _until_noted(scene)
+    assert await scene.carried(plan) == Status.BLOCKED
+    assert (await scene.plans(run.incident))[0].status is PlanStatus.NEEDS_HUMAN
+    assert "execution.unserved" in await scene.actions(run.incident)
