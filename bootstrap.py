@@ -170,8 +170,10 @@ def _activities(
     from activities.governance import Governance
     from activities.inference import Inference
     from activities.running import Running
+    from activities.watching import Watching
     from domain.actions import CATALOG
     from services.guard import Guard
+    from services.pools import Pools
     from services.preflights import Preflights
     from services.remediation import Remediation
     from services.stages import Stages
@@ -198,6 +200,7 @@ def _activities(
                 base.metrics,
             ),
             Acting(remediation, base.metrics),
+            Watching(Pools(base.database, base.ledger), base.metrics),
         ),
         "inference": (Inference(cases["diagnostics"]),),
     }
@@ -221,7 +224,7 @@ async def _relay(stack: AsyncExitStack, base: Base, chosen: "Settings") -> "Rela
 
     engine = open_engine(needed(chosen, "database_relay_url").get_secret_value(), size=6, name="suture-relay")
     stack.push_async_callback(engine.dispose)
-    return Relay(Outbox(engine), base.database, base.engine, metrics=base.metrics)
+    return Relay(Outbox(engine), base.database, base.engine, base.ledger, metrics=base.metrics)
 
 
 async def _upkeep(

@@ -87,7 +87,8 @@ async def open_base(
 
     database = Database(open_engine(needed(chosen, "database_url").get_secret_value(), size=chosen.database_pool))
     stack.push_async_callback(database.close)
-    tracing, metrics = open_tracing(chosen.otlp_endpoint, service=service, region=chosen.region), PrometheusMetrics()
+    metrics = PrometheusMetrics(chosen.environments)
+    tracing = open_tracing(chosen.otlp_endpoint, service=service, region=chosen.region)
     stack.push_async_callback(tracing.close)
     keyring = OrgKeyring(database, MasterKeyFile(key_file(chosen, "master_key_file", "master.key")))
     client = through(await _connected(chosen, keyring, tracing, metrics))

@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from domain.base import Digest, ExecutionId, IncidentId, Instant, OrgId, PipelineId, PrincipalId, Value
+from domain.base import Digest, ExecutionId, IncidentId, Instant, OrgId, PipelineId, PlanId, PrincipalId, Value
 from domain.refs import RunRef
 from domain.stage import StageResult, SupervisorHandle
 
@@ -115,12 +115,13 @@ class RunTask(Value):
     stages: tuple[StageTask, ...]
     cursor: int
     lease: timedelta
+    heal_within: timedelta = timedelta(hours=24)
     is_over: bool = False
     is_waiting: bool = False
 
 
 class Tried(StrEnum):
-    """What one try at a stage came to. `lost` and `unknown` are about the effect, not about the code."""
+    """What one try at a stage came to: `unknown` is about the effect, not the code; `unserved` never had a worker."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -129,6 +130,18 @@ class Tried(StrEnum):
     UNKNOWN = "unknown"
     STOPPED = "stopped"
     FORBIDDEN = "forbidden"
+    UNSERVED = "unserved"
+
+
+class Unserved(Value):
+    """Work of a run or of a plan that no worker of its environment has taken up since then."""
+
+    org: OrgId
+    environment: str
+    stage: str
+    since: Instant
+    execution: ExecutionId | None = None
+    plan: PlanId | None = None
 
 
 class HealingState(StrEnum):

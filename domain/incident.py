@@ -70,6 +70,8 @@ class Incident(Value):
     meta: dict[str, JsonValue] = Field(default_factory=dict)
     waiting_runs: tuple[ExecutionId, ...] = ()
     is_carried_elsewhere: bool = False
+    heal_by: Instant | None = None
+    """When the last of the waiting runs gives up."""
 
     @property
     def is_at_rest(self) -> bool:

@@ -183,3 +183,5 @@ class PlanState(Value):
     carrier: str
     created_at: Instant
     updated_at: Instant
+    heal_by: Instant | None = None
+    """When the last of the runs that it could heal gives up."""

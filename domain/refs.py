@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId, Value
+from domain.base import ExecutionId, IncidentId, Instant, OrgId, PipelineId, PlanId, RecoveryId, RequestId, Value
 from domain.incident import Status
 
 
@@ -28,6 +28,16 @@ class PlanRef(Value):
     @property
     def workflow_id(self) -> str:
         return f"fix/{self.org}/{self.id}"
+
+
+class PlanErrand(PlanRef):
+    """A plan to carry out, and until when a run waits for it."""
+
+    heal_by: Instant | None = None
+
+    @property
+    def ref(self) -> PlanRef:
+        return PlanRef(org=self.org, id=self.id)
 
 
 class RequestRef(Value):

@@ -149,7 +149,8 @@ class Incidents:
 
     async def _with_runs(self, session: AsyncSession, incident: Incident) -> Incident:
         waiting = await executions.waiting_on(session, incident.id)
-        return incident.model_copy(update={"waiting_runs": tuple(run.id for run in waiting)})
+        heal_by = max((run.heal_by for run in waiting if run.heal_by), default=None)
+        return incident.model_copy(update={"waiting_runs": tuple(run.id for run in waiting), "heal_by": heal_by})
 
     async def _resume(self, session: AsyncSession, incident: Incident, run: Execution) -> None:
         """Let another run of the healed incident go on, on the version that is current now.

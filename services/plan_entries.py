@@ -9,7 +9,7 @@ from domain.errors import HealError
 from domain.plan import FixPlan
 from domain.refs import RequestRef
 from services.ledger import Ledger
-from storage import outbox
+from storage import audit, outbox
 from storage.engine import Database
 
 
@@ -45,3 +45,11 @@ async def note_refusal(database: Database, ledger: Ledger, ref: RequestRef, refu
         )
 
     await database.retrying(ref.org, work)
+
+
+async def note_refusal_once(database: Database, ledger: Ledger, ref: RequestRef, refusal: HealError) -> None:
+    """As `note_refusal`, where whoever has refused may have written it down already."""
+    async with database.transaction(ref.org) as session:
+        noted = await audit.count(session, action="request.refused", resource_id=ref.id.shown)
+    if not noted:
+        await note_refusal(database, ledger, ref, refusal)

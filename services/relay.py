@@ -12,6 +12,8 @@ from domain.errors import HealError, UnavailableError
 from domain.identity import SwitchLevel
 from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from domain.trace import arrived, current_trace
+from services.ledger import Ledger
+from services.plan_entries import note_refusal_once
 from services.ports import Engine, Metrics
 from storage import incidents, plans
 from storage.engine import Database
@@ -50,10 +52,13 @@ def _lanes() -> tuple[Lane, ...]:
 
 
 class Relay:
-    def __init__(self, outbox: Outbox, database: Database, engine: Engine, *, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, outbox: Outbox, database: Database, engine: Engine, ledger: Ledger, *, metrics: Metrics | None = None
+    ) -> None:
         self._outbox = outbox
         self._database = database
         self._engine = engine
+        self._ledger = ledger
         self._metrics = metrics
         self._measure_at = 0.0
         self._lanes = _lanes()
@@ -132,6 +137,7 @@ class Relay:
             await self._outbox.postpone(post, by=_pause(post.attempts), reason=str(error))
         except HealError as error:
             log.info("letter refused", extra={"kind": post.kind, "code": error.code})
+            await self._note_refusal(post, error)
             await self._outbox.delivered(post)
         except Exception as error:
             await self._outbox.postpone(post, by=_pause(post.attempts), reason=type(error).__name__)
@@ -163,6 +169,12 @@ class Relay:
         request = RequestRef(org=post.org, id=RequestId.of(said["request"]))
         if await self._engine.decide(said["workflow_id"], request, within=_ANSWER_WITHIN) is None:
             raise UnavailableError("nobody has answered the decision yet")
+
+    async def _note_refusal(self, post: Post, refusal: HealError) -> None:
+        """Whoever decided was told that it may still count: the audit log says that it did not."""
+        if post.kind is Letter.DECIDE:
+            request = RequestRef(org=post.org, id=RequestId.of(str(post.payload["request"])))
+            await note_refusal_once(self._database, self._ledger, request, refusal)
 
     async def _stop(self, org: OrgId, level: SwitchLevel, subject: str) -> None:
         """Wake every open workflow in the switch's scope; each reads the switch itself."""

@@ -177,6 +177,7 @@ class Runs:
             stages=stages,
             cursor=cursor,
             lease=self._lease,
+            heal_within=spec.heal_within,
             is_over=is_over,
             is_waiting=is_waiting,
         )

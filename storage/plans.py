@@ -14,6 +14,7 @@ from domain.errors import NotFoundError
 from domain.plan import CLOSED, FixPlan, PlanState, PlanStatus
 from domain.preflight import Preflight
 from storage.engine import document, moment
+from storage.executions import ExecutionRow
 
 
 class PlanRow(SQLModel, table=True):
@@ -82,18 +83,18 @@ async def add(session: AsyncSession, plan: FixPlan, *, carrier: str) -> None:
 
 async def get(session: AsyncSession, plan: PlanId) -> PlanState:
     """Raises NotFoundError: no such plan in the caller's org."""
-    return await _one(session, select(PlanRow).where(PlanRow.id == plan), plan)
+    return await _one(session, _state().where(PlanRow.id == plan), plan)
 
 
 async def get_for_update(session: AsyncSession, plan: PlanId) -> PlanState:
     """As `get`, locked until the transaction ends."""
-    return await _one(session, select(PlanRow).where(PlanRow.id == plan).with_for_update(), plan)
+    return await _one(session, _state().where(PlanRow.id == plan).with_for_update(of=PlanRow), plan)
 
 
 async def of_incident(session: AsyncSession, incident: IncidentId, *, limit: int) -> list[PlanState]:
     """The incident's plans, the newest first."""
-    statement = select(PlanRow).where(PlanRow.incident_id == incident).order_by(col(PlanRow.id).desc()).limit(limit)
-    return [_to_state(row) for row in await session.scalars(statement)]
+    statement = _state().where(PlanRow.incident_id == incident).order_by(col(PlanRow.id).desc()).limit(limit)
+    return [_to_state(row, heal_by) for row, heal_by in await session.execute(statement)]
 
 
 async def lock_open(session: AsyncSession, incident: IncidentId) -> list[PlanId]:
@@ -162,13 +163,19 @@ async def latest_preflight(session: AsyncSession, plan: PlanId) -> Preflight | N
 
 
 async def _one(session: AsyncSession, statement: Any, plan: PlanId) -> PlanState:
-    row = await session.scalar(statement, execution_options={"populate_existing": True})
-    if row is None:
+    found = (await session.execute(statement, execution_options={"populate_existing": True})).first()
+    if found is None:
         raise NotFoundError(f"no plan {plan.shown}")
-    return _to_state(row)
+    return _to_state(*found)
 
 
-def _to_state(row: PlanRow) -> PlanState:
+def _state() -> Any:
+    """A plan, and when the last run that waits for its incident gives up."""
+    waits = (col(ExecutionRow.incident_id) == PlanRow.incident_id) & col(ExecutionRow.finished_at).is_(None)
+    return select(PlanRow, select(func.max(ExecutionRow.heal_by)).where(waits).scalar_subquery())
+
+
+def _to_state(row: PlanRow, heal_by: datetime | None) -> PlanState:
     return PlanState(
         plan=FixPlan.model_validate(row.content),
         digest=row.digest,
@@ -176,4 +183,5 @@ def _to_state(row: PlanRow) -> PlanState:
         carrier=row.carrier,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        heal_by=heal_by,
     )

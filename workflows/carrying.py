@@ -1,9 +1,16 @@
 """Carry one plan: preflight, permission, remediation. Shared by every workflow that has a plan to carry."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, is_cancelled_exception
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -11,13 +18,16 @@ with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
     from domain.approval import ApprovalStatus, GrantStatus, RequestKind, Settled, Standing
     from domain.base import OrgId, PlanId, RequestId
+    from domain.execution import Unserved
     from domain.incident import Status
     from domain.plan import Mode, PlanState
     from domain.policy import Tier
-    from domain.preflight import Preflighted
-    from domain.refs import IncidentEnd, IncidentRef, PlanRef, RequestRef
+    from domain.preflight import DryRuns, Preflighted
+    from domain.refs import IncidentEnd, IncidentRef, PlanErrand, PlanRef, RequestRef
     from workflows import details, options
     from workflows.remediation import RemediationWorkflow
+    from workflows.serving import served
+    from workflows.trying import insist
 
 PLANS = 4
 """A plan and three that take its place; after that a person has to look."""
@@ -33,6 +43,7 @@ class Carrying:
         self._is_open = False
         self._is_told_to_execute = False
         self._carried: PlanId | None = None
+        self._waits_until: datetime | None = None
 
     @workflow.update
     async def decide(self, request: RequestId) -> Settled:
@@ -64,7 +75,10 @@ class Carrying:
         if not self._is_open:
             raise ApplicationError("no decision is awaited any more", type="approval_closed", non_retryable=True)
         settled: Settled = await workflow.execute_activity_method(
-            Governance.settle_request, RequestRef(org=self._org, id=request), task_queue=Governance.queue, **options.POLICY
+            Governance.settle_request,
+            RequestRef(org=self._org, id=request),
+            task_queue=Governance.queue,
+            **options.policy(self._waits_until),
         )
         if settled.kind is RequestKind.EXECUTE and settled.plan == self._carried:
             self._is_told_to_execute = True
@@ -74,7 +88,7 @@ class Carrying:
     async def carry(self, state: PlanState) -> Status:
         """Take the plan as far as it may go."""
         ref = PlanRef(org=self._org, id=state.plan.id)
-        self._carried, self._is_told_to_execute = ref.id, False
+        self._carried, self._is_told_to_execute, self._waits_until = ref.id, False, state.heal_by
         try:
             preflight = await self._preflight(ref, state)
             if preflight.changed:
@@ -95,11 +109,21 @@ class Carrying:
 
     async def _preflight(self, ref: PlanRef, state: PlanState) -> Preflighted:
         details.enter("preflight", f"preflight of **{state.plan.summary}**", details.PLAN_ID.value_set(str(ref.id)))
-        queue = Execution.queue.format(environment=state.plan.environment)
-        runs = await workflow.execute_activity_method(Execution.rehearse, ref, task_queue=queue, **options.REHEARSE)
+        until = options.ends(state.heal_by)
+        runs = await insist(lambda: self._rehearse(ref, state, until), until=until)
         return await workflow.execute_activity_method(
-            Governance.judge_preflight, runs, task_queue=Governance.queue, **options.POLICY
+            Governance.judge_preflight, runs, task_queue=Governance.queue, **options.policy(self._waits_until)
         )
+
+    async def _rehearse(self, ref: PlanRef, state: PlanState, until: datetime) -> DryRuns:
+        environment = state.plan.environment
+
+        async def ask(within: timedelta) -> DryRuns:
+            queue, limits = Execution.queue.format(environment=environment), options.rehearse(within=within)
+            return await workflow.execute_activity_method(Execution.rehearse, ref, task_queue=queue, **limits)
+
+        work = Unserved(org=self._org, environment=environment, stage="rehearsal", since=workflow.now(), plan=ref.id)
+        return await served(ask, work, until=until)
 
     async def _permission(self, ref: PlanRef, preflight: Preflighted) -> Status | None:
         """Why nobody lets the plan execute, or None."""
@@ -108,7 +132,7 @@ class Carrying:
             return None
         self._is_asking = True
         standing = await workflow.execute_activity_method(
-            Governance.open_approval, ref, task_queue=Governance.queue, **options.POLICY
+            Governance.open_approval, ref, task_queue=Governance.queue, **options.policy(self._waits_until)
         )
         self._is_open = True
         deadline = details.APPROVAL_DEADLINE.value_set(standing.decide_by)
@@ -154,14 +178,15 @@ class Carrying:
         try:
             outcome = await workflow.execute_child_workflow(
                 RemediationWorkflow.run,
-                ref,
+                PlanErrand(org=ref.org, id=ref.id, heal_by=self._waits_until),
                 id=ref.workflow_id,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 task_queue="orchestrator",
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
                 search_attributes=details.of_child(self._org, "execution"),
                 static_summary="execute, verify, undo on breach",
             )
-        except ChildWorkflowError as error:
+        except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
             if is_cancelled_exception(error):
                 raise
             await self._withdraw(ref)

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.refs import IncidentRef, PlanRef, PlanWish
     from workflows import details, options
     from workflows.carrying import PLANS, Carrying
+    from workflows.trying import insist
 
 
 @workflow.defn
@@ -54,11 +55,14 @@ class IncidentWorkflow(Carrying):
             await self._diagnose(ref, incident)
             status = Status.PLANNING
             for _ in range(PLANS):
-                plan = await self._plan(ref, supersedes=plan)
+                plan = await self._plan(ref, incident, supersedes=plan)
                 status = await self.carry(plan) if plan else Status.NEEDS_HUMAN
                 if status is not Status.PLANNING:
                     break
-            return await self._close(ref, Status.NEEDS_HUMAN if status is Status.PLANNING else status)
+            if status is Status.PLANNING:
+                await self._abandon(ref, plan)
+                return Status.NEEDS_HUMAN
+            return await self._close(ref, status)
         except BaseException as error:
             if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
                 raise
@@ -70,15 +74,19 @@ class IncidentWorkflow(Carrying):
     async def _diagnose(self, ref: IncidentRef, incident: Incident) -> None:
         where = (details.SERVICE.value_set(incident.service), details.ENVIRONMENT.value_set(incident.environment))
         details.enter("diagnosis", "finding out why", *where)
-        cause = await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
+        cause = await insist(lambda: self._infer(ref), until=options.ends(incident.heal_by))
         details.show(cause or "no cause found")
 
-    async def _plan(self, ref: IncidentRef, *, supersedes: PlanState | None) -> PlanState | None:
+    async def _infer(self, ref: IncidentRef) -> str | None:
+        return await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
+
+    async def _plan(self, ref: IncidentRef, incident: Incident, *, supersedes: PlanState | None) -> PlanState | None:
         details.enter("planning", "choosing the safest fix")
         wish = PlanWish(
             incident=ref, carrier=workflow.info().workflow_id, supersedes=supersedes.plan.id if supersedes else None
         )
-        return await workflow.execute_activity_method(Governance.plan_fix, wish, task_queue=Governance.queue, **options.POLICY)
+        limits = options.policy(incident.heal_by)
+        return await workflow.execute_activity_method(Governance.plan_fix, wish, task_queue=Governance.queue, **limits)
 
     async def _close(self, ref: IncidentRef, status: Status) -> Status:
         needs_human = status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK}
@@ -87,7 +95,7 @@ class IncidentWorkflow(Carrying):
         return await self._end(ref, status)
 
     async def _abandon(self, ref: IncidentRef, plan: PlanState | None) -> None:
-        """The story was cut off: nobody decides any more, and a person has to look."""
+        """The story was cut off, or went in circles: nobody decides any more, and a person has to look."""
         if plan is not None:
             await self._withdraw(PlanRef(org=ref.org, id=plan.plan.id))
         await self._close(ref, Status.NEEDS_HUMAN)

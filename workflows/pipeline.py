@@ -1,6 +1,8 @@
 """Run a pipeline: stage by stage; a failed stage waits for its healing and the run goes on where it may."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -8,9 +10,11 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.execution import Execution
     from activities.running import Running
-    from domain.execution import Failure, HealingState, RunStatus, RunTask, StageTask, Tried
+    from domain.execution import Failure, HealingState, RunStatus, RunTask, StageTask, Tried, Unserved
     from domain.refs import RunRef, StageRef
     from workflows import details, options
+    from workflows.serving import served
+    from workflows.trying import is_untouched
 
 _LOST_WORKERS = 3
 
@@ -68,7 +72,7 @@ class PipelineWorkflow:
             match await self._try(task, stage):
                 case Tried.PASSED:
                     return None
-                case Tried.STOPPED | Tried.FORBIDDEN as refused:
+                case Tried.STOPPED | Tried.FORBIDDEN | Tried.UNSERVED as refused:
                     return str(refused)
                 case Tried.UNKNOWN:
                     return "effect_unknown"
@@ -82,27 +86,46 @@ class PipelineWorkflow:
                     await workflow.sleep(stage.backoff, summary=f"retry {stage.name}")
 
     async def _try(self, task: RunTask, stage: StageTask) -> Tried:
-        claim = workflow.uuid4()
-        ref = StageRef(org=self._ref.org, execution=self._ref.execution, stage=stage.name, claim=claim)
-        queue = Execution.queue.format(environment=task.environment)
+        ref = StageRef(org=self._ref.org, execution=self._ref.execution, stage=stage.name, claim=workflow.uuid4())
         try:
-            return await workflow.execute_activity_method(
-                Execution.run_stage,
-                ref,
-                task_queue=queue,
-                summary=stage.name,
-                **options.stage(timeout=stage.timeout, lease=task.lease),
-            )
+            return await self._served(task, stage, partial(self._run_stage, task, stage, ref))
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
+            if is_untouched(error):
+                return Tried.UNSERVED
         self._lost += 1
+        try:
+            return await self._served(task, stage, partial(self._settle_stage, task, stage, ref))
+        except ActivityError as error:
+            if is_untouched(error):
+                return Tried.UNKNOWN
+            raise
+
+    async def _served(self, task: RunTask, stage: StageTask, ask: Callable[[timedelta], Awaitable[Tried]]) -> Tried:
+        """Nobody waits for a worker longer than for a healing."""
+        since = workflow.now()
+        work = Unserved(
+            org=self._ref.org, environment=task.environment, stage=stage.name, since=since, execution=self._ref.execution
+        )
+        return await served(ask, work, until=since + task.heal_within)
+
+    async def _run_stage(self, task: RunTask, stage: StageTask, ref: StageRef, within: timedelta) -> Tried:
+        return await workflow.execute_activity_method(
+            Execution.run_stage,
+            ref,
+            task_queue=Execution.queue.format(environment=task.environment),
+            summary=stage.name,
+            **options.stage(timeout=stage.timeout, lease=task.lease, within=within),
+        )
+
+    async def _settle_stage(self, task: RunTask, stage: StageTask, ref: StageRef, within: timedelta) -> Tried:
         return await workflow.execute_activity_method(
             Execution.settle_stage,
             ref,
-            task_queue=queue,
+            task_queue=Execution.queue.format(environment=task.environment),
             summary=f"{stage.name}: what did the lost worker do?",
-            **options.settle(timeout=stage.timeout, lease=task.lease),
+            **options.settle(timeout=stage.timeout, lease=task.lease, within=within),
         )
 
     async def _is_healed(self) -> bool:

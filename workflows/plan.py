@@ -45,9 +45,10 @@ class PlanWorkflow(Carrying):
             if status is not Status.PLANNING:
                 return status
             again: PlanState | None = await workflow.execute_activity_method(
-                Governance.plan_again, self._ref, task_queue=Governance.queue, **options.POLICY
+                Governance.plan_again, self._ref, task_queue=Governance.queue, **options.policy(state.heal_by)
             )
             if again is None:
                 return Status.NEEDS_HUMAN
             state = again
+        await self._withdraw(self._ref)
         return Status.NEEDS_HUMAN

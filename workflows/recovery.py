@@ -27,12 +27,15 @@ class RecoveryWorkflow(Carrying):
             Governance.look_at_plan, plan, task_queue=Governance.queue, **options.RECORD
         )
         try:
-            outcome = _outcome(await self.carry(state))
+            status = await self.carry(state)
+            if status is Status.PLANNING:
+                await self._withdraw(plan)
         except BaseException as error:
             if is_cancelled_exception(error):
                 await self._withdraw(plan)
                 await self._finish(ref, RecoveryOutcome.UNKNOWN)
             raise
+        outcome = _outcome(status)
         await self._finish(ref, outcome)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return outcome

@@ -4,8 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
-from temporalio.exceptions import TimeoutError as EngineTimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
@@ -21,25 +20,28 @@ with workflow.unsafe.imports_passed_through():
         VerifyLook,
     )
     from domain.plan import Direction
-    from domain.refs import PlanRef
+    from domain.refs import PlanErrand
     from workflows import details, options
+    from workflows.trying import Tries, is_refused, is_untouched
 
-_TRIES = 3
-_PAUSE = timedelta(seconds=1)
+_AT_LEAST = timedelta(minutes=30)
+"""How long an outage is waited out although the evidence is due: an undo may begin late, and its leases outlive this."""
 
 
 @workflow.defn
 class RemediationWorkflow:
     @workflow.init
-    def __init__(self, ref: PlanRef) -> None:
-        self._ref = ref
+    def __init__(self, errand: PlanErrand) -> None:
+        self._ref = errand.ref
         self._woken = 0
         self._begun: list[int] = []
         self._judge_by = workflow.now()
 
     @workflow.run
-    async def run(self, ref: PlanRef) -> RemediationOutcome:
-        begun = await workflow.execute_activity_method(Acting.begin_remediation, ref, task_queue=Acting.queue, **options.POLICY)
+    async def run(self, errand: PlanErrand) -> RemediationOutcome:
+        begun = await workflow.execute_activity_method(
+            Acting.begin_remediation, self._ref, task_queue=Acting.queue, **options.policy(errand.heal_by)
+        )
         if begun.outcome is not None:
             return await self._end(begun.outcome)
         self._judge_by = workflow.now() + begun.verify_within
@@ -124,27 +126,29 @@ class RemediationWorkflow:
         return RemediationOutcome.ROLLED_BACK
 
     async def _step(self, begun: Begun, index: int, direction: Direction) -> StepOutcome:
-        """One step once: a try whose worker was lost is asked about by the next one."""
+        """One step once: what a try leaves unsaid is asked of the next. Lost workers are counted, outages waited out."""
         ref = StepRef(plan=self._ref, step=index, direction=direction)
+        tries = Tries(max(self._judge_by, workflow.now() + _AT_LEAST))
         otherwise = StepOutcome.UNTOUCHED
-        for _ in range(_TRIES):
+        while True:
             try:
-                return await workflow.execute_activity_method(
-                    Execution.run_step,
-                    ref,
-                    task_queue=Execution.queue.format(environment=begun.environment),
-                    summary=f"{direction} step {index}",
-                    **options.MUTATE | {"start_to_close_timeout": 10 * begun.lease},
-                )
+                return await self._try(begun, ref)
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
-                if _is_refused(error):
-                    return otherwise
-                if not _is_untouched(error):
+                if not is_refused(error) and not is_untouched(error):
                     otherwise = StepOutcome.UNKNOWN
-                await workflow.sleep(_PAUSE, summary="ask what the lost worker did")
-        return otherwise
+                if not await tries.next_after(error):
+                    return otherwise
+
+    async def _try(self, begun: Begun, ref: StepRef) -> StepOutcome:
+        return await workflow.execute_activity_method(
+            Execution.run_step,
+            ref,
+            task_queue=Execution.queue.format(environment=begun.environment),
+            summary=f"{ref.direction} step {ref.step}",
+            **options.MUTATE | {"start_to_close_timeout": 10 * begun.lease},
+        )
 
     async def _prepare(self, begun: Begun) -> None:
         queue = Execution.queue.format(environment=begun.environment)
@@ -170,16 +174,6 @@ def _check_wanted() -> None:
     """Raises CancelledError: the cancellation came while a step ended normally, so nobody has heard it yet."""
     if workflow.cancellation_reason() is not None:
         raise asyncio.CancelledError
-
-
-def _is_refused(error: ActivityError) -> bool:
-    """Whether the worker said no, and no repetition would change that."""
-    return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
-
-
-def _is_untouched(error: ActivityError) -> bool:
-    """Whether no worker picked it up."""
-    return isinstance(error.cause, EngineTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
 
 
 def _is_held_elsewhere(error: ActivityError) -> bool:

@@ -7,9 +7,11 @@ from uuid import uuid4
 import pytest_asyncio
 from sqlalchemy import text
 
-from domain.base import OrgId
+from domain.base import OrgId, RequestId
+from domain.errors import ApprovalClosedError
 from domain.identity import SwitchLevel
 from provision import provision
+from services.ledger import Ledger
 from services.platform import Platform
 from services.relay import Relay
 from storage import outbox
@@ -20,6 +22,8 @@ from tests.database import HMAC_KEY, PASSWORDS, create_database
 
 CUT = text("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'suture_relay'")
 LETTERS = text("select kind, payload from outbox where org_id = :org and payload ? 'level' order by id")
+REFUSED = text("select count(*) from audit_logs where action = 'request.refused' and resource_id = :request")
+WAITING = text("select count(*) from outbox where org_id = :org and delivered_at is null")
 UNDELIVERED = text("select attempts, last_error from outbox where kind = 'carry_plan' and delivered_at is null")
 
 
@@ -27,7 +31,7 @@ class Ears:
     """An engine that notes whom it was told to wake, and answers decisions when it is let."""
 
     def __init__(self):
-        self.woken, self.asked, self.may_answer = asyncio.Queue(), 0, asyncio.Event()
+        self.woken, self.asked, self.may_answer, self.refusal = asyncio.Queue(), 0, asyncio.Event(), None
 
     async def wake(self, workflow_id):
         await self.woken.put(workflow_id)
@@ -35,6 +39,8 @@ class Ears:
     async def decide(self, workflow_id, request, *, within):
         self.asked += 1
         await self.may_answer.wait()
+        if self.refusal is not None:
+            raise self.refusal
         return workflow_id
 
     async def heard(self, workflow_id):
@@ -63,7 +69,7 @@ class Post:
     @asynccontextmanager
     async def relay(self):
         ears = Ears()
-        task = asyncio.create_task(Relay(Outbox(self.relaying), self.database, ears).run())
+        task = asyncio.create_task(Relay(Outbox(self.relaying), self.database, ears, Ledger()).run())
         try:
             yield ears
             assert not task.done()
@@ -115,6 +121,21 @@ async def test_decisions_that_nobody_answers_hold_up_no_other_letter(post):
         async with asyncio.timeout(10):
             while ears.asked < 50:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_decision_that_is_refused_late_leaves_a_trace(post):
+    """The wait has ended before the letter came: the audit log says so once, however often the letter comes."""
+    request = uuid4()
+    async with post.relay() as ears:
+        ears.refusal = ApprovalClosedError("no decision is awaited")
+        ears.may_answer.set()
+        for _ in range(2):
+            await post.write(Letter.DECIDE, {"workflow_id": "plan/x", "request": str(request)})
+            async with post.admin.connect() as connection, asyncio.timeout(10):
+                while await connection.scalar(WAITING, {"org": post.org}):
+                    await asyncio.sleep(0.02)
+                assert await connection.scalar(REFUSED, {"request": RequestId.of(request).shown}) == 1
+    assert ears.asked == 2
 
 
 async def test_a_letter_that_cannot_be_read_holds_up_no_other(post):

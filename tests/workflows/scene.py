@@ -108,8 +108,8 @@ class Scene:
     async def run(self, execution: ExecutionId) -> Execution:
         return (await self.services.runs.get(self.author, execution)).execution
 
-    async def until_run(self, execution: ExecutionId, *statuses: RunStatus) -> Execution:
-        await until(lambda: self._is(execution, statuses), why=f"the run becomes {' or '.join(statuses)}")
+    async def until_run(self, execution: ExecutionId, *statuses: RunStatus, within: float = 20) -> Execution:
+        await until(lambda: self._is(execution, statuses), within=within, why=f"the run becomes {' or '.join(statuses)}")
         return await self.run(execution)
 
     async def _is(self, execution: ExecutionId, statuses: tuple[RunStatus, ...]) -> bool:

@@ -11,6 +11,7 @@ from domain.errors import HealError
 from domain.execution import RunStatus
 from domain.incident import Status
 from domain.plan import PlanStatus
+from services.ledger import Ledger
 from services.relay import Relay
 from storage.outbox import OutboxRow, _to_post
 from workflows.client import TemporalEngine
@@ -32,7 +33,7 @@ async def _letters(scene):
 @asynccontextmanager
 async def _redelivering(scene, seed):
     """Within the block every letter ever written is delivered again and again, in any order."""
-    order, relay = random.Random(seed), Relay(None, scene.world.database, TemporalEngine(scene.world.client))
+    order, relay = random.Random(seed), Relay(None, scene.world.database, TemporalEngine(scene.world.client), Ledger())
 
     async def once() -> None:
         letters = await _letters(scene)
