@@ -1,9 +1,11 @@
 """What happens at once: many deciders, changes after an approval, runs that meet in one incident."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from domain.approval import ApprovalStatus, GrantStatus
 from domain.errors import ApprovalClosedError, StalePlanError, UnavailableError
@@ -12,9 +14,16 @@ from domain.identity import Role
 from domain.incident import Status
 from domain.plan import PlanStatus
 from storage import approvals
+from tests.engine import until
 from tests.workflows.suggestions import a_granted_suggestion
 
 PEOPLE = 50
+INCIDENT = text("select id from incidents where org_id = :org and id = :id for update")
+RUN = text("select id from executions where org_id = :org and id = :id for update")
+WAITING = text(
+    "select count(*) from pg_stat_activity where datname = current_database()"
+    " and wait_event_type = 'Lock' and wait_event in ('transactionid', 'tuple')"
+)
 
 
 async def test_fifty_people_approve_at_once(scene, add_person):
@@ -107,23 +116,61 @@ async def test_the_next_run_does_not_wait_for_a_waiting_one(scene):
     assert (await scene.run(waiting.id)).status is RunStatus.WAITING
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.4])
-async def test_a_run_that_fails_as_its_incident_closes_is_not_lost(scene, moment):
-    """It is healed with that incident, or waits in the next one, which asks anew."""
+async def test_a_run_that_registers_before_its_incident_closes_is_healed_with_it(scene, superuser):
+    """Both want the incident's row and the run comes first: it waits in that incident, and goes on after its verdict."""
     first = await scene.break_and_run()
     approval = await scene.approval()
     scene.hold("read")
     late = await scene.start()
     await scene.until_held("read")
-    scene.release("read")
-    await asyncio.sleep(moment)
+    scene.hold("check")
     await scene.decide(approval)
-    await scene.until_run(first.id, RunStatus.SUCCEEDED)
-    late = await scene.until_run(late.id, RunStatus.SUCCEEDED, RunStatus.WAITING)
-    if late.incident != first.incident:
-        await scene.decide(await scene.approval(other_than=approval))
-    late = await scene.until_run(late.id, RunStatus.SUCCEEDED)
+    await scene.until_run(first.id, RunStatus.RUNNING)
+    async with _locked(superuser, INCIDENT, org=scene.tenant.org, id=first.incident) as waiters:
+        scene.release("read")
+        await until(lambda: waiters(1), why="the late run registers")
+        await scene.until_held("check")
+        scene.release("check")
+        await until(lambda: waiters(2), why="the story goes on to its end")
+    for run in (first, late):
+        assert (await scene.until_run(run.id, RunStatus.SUCCEEDED)).config_version == 1
+    closed = await scene.until_incident(first.incident, Status.VERIFIED)
+    assert ((await scene.run(late.id)).incident, closed.event_count) == (first.incident, 2)
+    assert len(await scene.approvals()) == 1
+
+
+async def test_a_run_that_registers_while_its_incident_closes_opens_the_next(scene, superuser):
+    """The incident is closing and holds its row as it resumes another run: the late one waits in the next, which asks anew."""
+    first = await scene.break_and_run()
+    other = await scene.until_run((await scene.start()).id, RunStatus.WAITING)
+    approval = await scene.approval()
+    async with _locked(superuser, RUN, org=scene.tenant.org, id=other.id) as waiters:
+        await scene.decide(approval)
+        await until(lambda: waiters(1), why="the incident closes")
+        await scene.configure("valeu")
+        late = await scene.start()
+        await until(lambda: waiters(2), why="the late run registers")
+        assert (await scene.incident(first.incident)).status is Status.EXECUTING
+    late = await scene.until_run(late.id, RunStatus.WAITING)
+    await scene.until_incident(first.incident, Status.VERIFIED)
+    assert late.incident not in {None, first.incident}
+    assert (await scene.incident(first.incident)).event_count == 2
+    await scene.decide(await scene.approval(other_than=approval))
+    assert (await scene.until_run(late.id, RunStatus.SUCCEEDED)).config_version == 1
     await scene.until_incident(late.incident, Status.VERIFIED)
+
+
+@asynccontextmanager
+async def _locked(superuser, statement, **values):
+    """A row held by somebody else's transaction; yields whether so many wait for a row by now."""
+    async with superuser.begin() as connection:
+        assert (await connection.execute(statement, values)).all(), "there is a row to lock"
+
+        async def waiters(count: int) -> bool:
+            async with superuser.connect() as other:
+                return (await other.execute(WAITING)).scalar_one() >= count
+
+        yield waiters
 
 
 async def test_nobody_heals_a_run_in_time(set_scene):
