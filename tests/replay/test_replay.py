@@ -4,13 +4,14 @@ import asyncio
 import json
 
 import pytest
+from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from adapters.codec import data_converter
 from tests.replay.fixed import HISTORIES, ORG, FixedKeyring
-from tests.replay.mutants import Longer, Shorter
+from tests.replay.mutants import MUTANTS
 from workflows.registry import WORKFLOWS, plugin
 
 FILES = sorted(HISTORIES.glob("*.json"))
@@ -57,14 +58,22 @@ def test_nothing_of_ours_is_in_clear():
     assert all(str(ORG) in path.read_text() for path in FILES)
 
 
-@pytest.mark.parametrize("mutated", [Longer, Shorter])
-async def test_a_changed_workflow_does_not_replay(mutated):
+def test_every_workflow_has_a_mutant():
+    """No type is left out of the next test."""
+    assert {_name(each) for each in MUTANTS} == {_name(each) for of_queue in WORKFLOWS.values() for each in of_queue}
+
+
+@pytest.mark.parametrize(("mutated", "activity"), MUTANTS.items(), ids=lambda each: getattr(each, "__name__", each))
+async def test_a_changed_workflow_does_not_replay(mutated, activity):
     """The gate has teeth: a step more or less is found in a recorded history."""
-    finished = next(h for h in map(_history, FILES) if _type(h) == "PipelineWorkflow" and _is_finished(h))
+    told = next(h for h in map(_history, FILES) if _type(h) == _name(mutated) and activity in _scheduled(h))
     with pytest.raises(NondeterminismError):
-        await asyncio.wait_for(_replayer(mutated).replay_workflow(finished), timeout=20)
+        await asyncio.wait_for(_replayer(mutated).replay_workflow(told), timeout=20)
 
 
-def _is_finished(history: WorkflowHistory) -> bool:
-    scheduled = (event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events)
-    return "finish_run" in scheduled
+def _name(kind: type) -> str:
+    return str(workflow._Definition.must_from_class(kind).name)
+
+
+def _scheduled(history: WorkflowHistory) -> set[str]:
+    return {event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events} - {""}

@@ -1,11 +1,9 @@
 """What happens at once: many deciders, changes after an approval, runs that meet in one incident."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from domain.approval import ApprovalStatus, GrantStatus
 from domain.errors import ApprovalClosedError, StalePlanError, UnavailableError
@@ -15,15 +13,10 @@ from domain.incident import Status
 from domain.plan import PlanStatus
 from storage import approvals
 from tests.engine import until
+from tests.workflows.locks import INCIDENT, RUN, locked
 from tests.workflows.suggestions import a_granted_suggestion
 
 PEOPLE = 50
-INCIDENT = text("select id from incidents where org_id = :org and id = :id for update")
-RUN = text("select id from executions where org_id = :org and id = :id for update")
-WAITING = text(
-    "select count(*) from pg_stat_activity where datname = current_database()"
-    " and wait_event_type = 'Lock' and wait_event in ('transactionid', 'tuple')"
-)
 
 
 async def test_fifty_people_approve_at_once(scene, add_person):
@@ -126,7 +119,7 @@ async def test_a_run_that_registers_before_its_incident_closes_is_healed_with_it
     scene.hold("check")
     await scene.decide(approval)
     await scene.until_run(first.id, RunStatus.RUNNING)
-    async with _locked(superuser, INCIDENT, org=scene.tenant.org, id=first.incident) as waiters:
+    async with locked(superuser, INCIDENT, org=scene.tenant.org, id=first.incident) as waiters:
         scene.release("read")
         await until(lambda: waiters(1), why="the late run registers")
         await scene.until_held("check")
@@ -144,7 +137,7 @@ async def test_a_run_that_registers_while_its_incident_closes_opens_the_next(sce
     first = await scene.break_and_run()
     other = await scene.until_run((await scene.start()).id, RunStatus.WAITING)
     approval = await scene.approval()
-    async with _locked(superuser, RUN, org=scene.tenant.org, id=other.id) as waiters:
+    async with locked(superuser, RUN, org=scene.tenant.org, id=other.id) as waiters:
         await scene.decide(approval)
         await until(lambda: waiters(1), why="the incident closes")
         await scene.configure("valeu")
@@ -158,19 +151,6 @@ async def test_a_run_that_registers_while_its_incident_closes_opens_the_next(sce
     await scene.decide(await scene.approval(other_than=approval))
     assert (await scene.until_run(late.id, RunStatus.SUCCEEDED)).config_version == 1
     await scene.until_incident(late.incident, Status.VERIFIED)
-
-
-@asynccontextmanager
-async def _locked(superuser, statement, **values):
-    """A row held by somebody else's transaction; yields whether so many wait for a row by now."""
-    async with superuser.begin() as connection:
-        assert (await connection.execute(statement, values)).all(), "there is a row to lock"
-
-        async def waiters(count: int) -> bool:
-            async with superuser.connect() as other:
-                return (await other.execute(WAITING)).scalar_one() >= count
-
-        yield waiters
 
 
 async def test_nobody_heals_a_run_in_time(set_scene):
