@@ -39,7 +39,7 @@ check: install tools format lint types contracts policies replay portable  ## al
 
 .PHONY: faults
 faults: install tools  ## the fault tests with full counts; long
-	@SUTURE_FULL=1 $(BIN)/python -m pytest tests/faults $(ARGS)
+	@SUTURE_FULL=1 $(BIN)/python -m pytest tests/faults tests/storage/test_isolation.py $(ARGS)
 
 .PHONY: bench
 bench: install tools  ## measure; NAME=overhead or NAME=stack, ARGS go to the benchmark

@@ -1,7 +1,6 @@
 """Chapters 1 to 3 and 5: a healthy run, a bad config change, a flaky upstream, a change nobody may make."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 from demo.breakage import Breakage
@@ -10,12 +9,10 @@ from demo.scene import Scene, apply, asked, ended, incident_is, run, waiting
 from demo.upstream import Upstream
 from domain.pipeline import PipelineSpec
 
-CODE = Path(__file__).parent / "ad_cost" / "src"
-
 
 async def healthy_run(scene: Scene, spec: PipelineSpec, *, runs: int) -> str:
     """Chapter 1: every stage passes on v1, and the target has one effect per run."""
-    pipeline = (await apply(scene.cast.ana, spec, CODE))["id"]
+    pipeline = (await apply(scene.cast.ana, spec, scene.material.code))["id"]
     for _ in range(runs):
         execution = await run(scene.cast.omar, pipeline)
         status = (await ended(scene.cast.omar, execution))["status"]
@@ -56,10 +53,10 @@ async def flaky_upstream(scene: Scene, spec: PipelineSpec) -> None:
     scene.expect(not held["released"], "the automatic mode did not boot held")
     scene.say(f"  the automatic mode boots {'released' if held['released'] else 'held'}; omar releases it")
     await scene.cast.omar.put("/automatic", {"released": True})
-    with Upstream(CODE / "data") as upstream:
+    with Upstream(scene.material.code / "data") as upstream:
         config = {**spec.config, "source": upstream.url}
         spec = PipelineSpec.model_validate({**spec.model_dump(), "config": config})
-        pipeline = (await apply(scene.cast.ana, spec, CODE))["id"]
+        pipeline = (await apply(scene.cast.ana, spec, scene.material.code))["id"]
         await ended(scene.cast.omar, await run(scene.cast.omar, pipeline))
         upstream.fail_next(1)
         execution = await run(scene.cast.omar, pipeline)

@@ -12,7 +12,7 @@ _KEY = "hold"
 class Point(StrEnum):
     """Where a stage can be stopped."""
 
-    BEFORE_JOIN = "before_join"
+    STAGE_BEFORE = "stage_before"
     BEFORE_TRANSACTION = "before_transaction"
     INSIDE_TRANSACTION = "inside_transaction"
     AFTER_COMMIT = "after_commit"

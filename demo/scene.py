@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.client import Api, until
+from demo.files import Material
 from demo.people import Cast
 from demo.target import Server, Target
 from demo.workers import Pids
@@ -21,6 +22,7 @@ class Scene:
     """`say` prints one line; `differ` collects what is not as the story says it should be."""
 
     cast: Cast
+    material: Material
     target: Target
     server: Server
     workers: Pids

@@ -8,6 +8,7 @@ from demo.breakage import draw
 from demo.chapters import bad_config, flaky_upstream, healthy_run, stale_plan
 from demo.client import RefusedError
 from demo.deaths import killed_workers
+from demo.files import AD_COST, Material
 from demo.people import gather
 from demo.scene import Scene
 from demo.target import Server, Target
@@ -50,22 +51,43 @@ class Told(Value):
 
 
 async def tell(
-    place: Place, prod: PipelineSpec, dev: PipelineSpec, *, seed: int, workers: Pids, say: Callable[[str], None]
+    place: Place,
+    prod: PipelineSpec,
+    dev: PipelineSpec,
+    *,
+    seed: int,
+    workers: Pids,
+    say: Callable[[str], None],
+    material: Material = AD_COST,
 ) -> Told:
     """Tell all chapters; one that differs does not keep the next from being told."""
     season = secrets.token_hex(4)
     cast = await gather(place.api_url, place.admin_token, season=season)
-    async with Target(place.server, season=season) as target:
+    async with Target(place.server, material.tables, season=season) as target:
         scene = Scene(
-            cast=cast, target=target, server=place.server, workers=workers, season=season, holds=place.holds / season, say=say
+            cast=cast,
+            material=material,
+            target=target,
+            server=place.server,
+            workers=workers,
+            season=season,
+            holds=place.holds / season,
+            say=say,
         )
         try:
-            for name, secret in (("target_dsn", target.dsn), ("target_dsn_readonly", target.dsn_readonly)):
-                await cast.admin.put(f"/secrets/{prod.environment}/{name}", {"value": secret})
+            await _give_secrets(scene, prod)
             good = await _chapters(scene, prod, dev, seed)
             return await _closing(scene, good)
         finally:
             await cast.leave()
+
+
+async def _give_secrets(scene: Scene, spec: PipelineSpec) -> None:
+    """What a stage is given writes, and what it is given in a dry-run only reads."""
+    for stage in spec.stages:
+        given = dict.fromkeys(stage.secrets, scene.target.dsn) | dict.fromkeys(stage.secrets_dry_run, scene.target.dsn_readonly)
+        for name, value in given.items():
+            await scene.cast.admin.put(f"/secrets/{spec.environment}/{name}", {"value": value})
 
 
 async def _chapters(scene: Scene, prod: PipelineSpec, dev: PipelineSpec, seed: int) -> int:

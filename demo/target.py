@@ -1,4 +1,4 @@
-"""The database that the demo's `load` stage writes to: a real one of its own, with a role that writes and one that reads."""
+"""The database that the story's stage writes to: a real one of its own, with a role that writes and one that reads."""
 
 import secrets
 from pathlib import Path
@@ -8,8 +8,6 @@ from typing import Any, Self
 import asyncpg
 
 from domain.base import Value
-
-_TABLES = Path(__file__).parent / "ad_cost" / "target.sql"
 
 
 class Server(Value):
@@ -25,9 +23,10 @@ class Server(Value):
 class Target:
     """Made on entering, kept afterwards: the next telling uses a new one."""
 
-    def __init__(self, server: Server, *, season: str) -> None:
+    def __init__(self, server: Server, tables: Path, *, season: str) -> None:
         self._server = server
-        self._name = f"ad_cost_{season}"
+        self._tables = tables
+        self._name = f"target_{season}"
         self._writer = (f"{self._name}_writer", secrets.token_hex(16))
         self._reader = (f"{self._name}_reader", secrets.token_hex(16))
         self._admin: asyncpg.Connection[Any] | None = None
@@ -39,9 +38,9 @@ class Target:
         await maker.execute(f"create database {self._name}")
         await maker.close()
         self._admin = await self._connect(self._name)
-        await self._admin.execute(_TABLES.read_text())
-        await self._admin.execute(f"grant select, insert, delete on ad_cost, effects to {self._writer[0]}")
-        await self._admin.execute(f"grant select on ad_cost, effects to {self._reader[0]}")
+        await self._admin.execute(self._tables.read_text())
+        await self._admin.execute(f"grant select, insert, delete on all tables in schema public to {self._writer[0]}")
+        await self._admin.execute(f"grant select on all tables in schema public to {self._reader[0]}")
         return self
 
     async def __aexit__(

@@ -10,10 +10,10 @@ _PATIENCE_SECONDS = 10
 
 
 class Upstream:
-    """Serves the csv files of a folder on the loopback while it is entered."""
+    """Serves the files of a folder on the loopback while it is entered."""
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
-        self._files = {f"/{path.name}": path.read_bytes() for path in folder.glob("*.csv")}
+        self._files = {f"/{path.name}": path.read_bytes() for path in folder.iterdir() if path.is_file()}
         self._lock = Lock()
         self._failing = 0
         self._requests = 0

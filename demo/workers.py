@@ -14,8 +14,18 @@ def executing(pids: Pids) -> int | None:
     return next((pid for pid in pids() if _has_children(pid)), None)
 
 
-def kill(pid: int) -> None:
+def kill(pid: int) -> tuple[psutil.Process, ...]:
+    """End the worker; returns the processes it had below it, which are to die with it."""
+    below = tuple(psutil.Process(pid).children(recursive=True))
     os.kill(pid, signal.SIGKILL)
+    return below
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _has_children(pid: int) -> bool:

@@ -16,7 +16,9 @@ from stack.postgres import Postgres, PostgresAddress
 from stack.supervise import Supervisor
 from tests.database import HMAC_KEY, PASSWORDS, DatabaseUrls, create_database, urls_of
 
-COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
+_COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
+_READY = b"Z"
+_HEADER = 5
 _CHUNK = 64 * 1024
 
 
@@ -52,7 +54,7 @@ async def own_server(kms) -> AsyncIterator[OwnServer]:
 
 
 class Proxy:
-    """Passes bytes on; what becomes of the answer to a COMMIT, its subclasses say."""
+    """Passes messages on; what becomes of an answer, its subclasses say: it is none before the server says that it is ready."""
 
     def __init__(self, address: PostgresAddress, folder: Path) -> None:
         self._server = f"{address.host}/.s.PGSQL.{address.port}"
@@ -79,7 +81,7 @@ class Proxy:
         assert task is not None
         self._pairs.add(task)
         there, back = await asyncio.open_unix_connection(self._server)
-        ways = [asyncio.create_task(self._pass(reader, back)), asyncio.create_task(self._pass(there, writer, answers=True))]
+        ways = [asyncio.create_task(_pass(reader, back)), asyncio.create_task(self._answer(there, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -89,32 +91,57 @@ class Proxy:
             back.close()
             self._pairs.discard(task)
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool = False) -> None:
+    async def _answer(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """Pass on what the server says, up to the answer that is lost."""
+        held, is_commit = b"", False
         with suppress(ConnectionError):
             while chunk := await source.read(_CHUNK):
-                if answers and COMMITTED in chunk and await self._is_lost():
-                    return
-                sink.write(chunk)
+                held += chunk
+                while len(held) >= _HEADER and len(held) >= (size := 1 + int.from_bytes(held[1:_HEADER])):
+                    message, held = held[:size], held[size:]
+                    is_commit = is_commit or message == _COMMITTED
+                    if message.startswith(_READY):
+                        if await (self._is_commit_lost() if is_commit else self._is_other_lost()):
+                            return
+                        is_commit = False
+                    sink.write(message)
                 await sink.drain()
 
-    async def _is_lost(self) -> bool:
+    async def _is_commit_lost(self) -> bool:
         """Whether the connection ends where the answer to a COMMIT should have come."""
         raise NotImplementedError
 
+    async def _is_other_lost(self) -> bool:
+        """The same of any other answer."""
+        return False
+
 
 class AckLostProxy(Proxy):
-    """Now and then an answer is lost."""
+    """Any answer may be lost, after its statement was carried out: to a COMMIT, a query, a BEGIN, a new connection.
+
+    One in five of those to a COMMIT is: there the change stands and the caller does not know. If one in five of all others
+    were, too, a call of ten statements would come to its COMMIT once in ten times, so there the fifth is counted by the
+    transaction: each answer is lost with the chance that cuts one transaction of `TYPICAL` answers in five.
+    """
+
+    TYPICAL = 12
 
     def __init__(self, address: PostgresAddress, folder: Path, *, losing: float, seed: int) -> None:
         super().__init__(address, folder)
         self._losing = losing
         self._dice = random.Random(seed)
-        self.commits = self.lost = 0
+        self.commits = self.lost_commits = self.others = self.lost_others = 0
 
-    async def _is_lost(self) -> bool:
+    async def _is_commit_lost(self) -> bool:
         self.commits += 1
         lost = self._dice.random() < self._losing
-        self.lost += lost
+        self.lost_commits += lost
+        return lost
+
+    async def _is_other_lost(self) -> bool:
+        self.others += 1
+        lost = self._dice.random() < 1 - (1 - self._losing) ** (1 / self.TYPICAL)
+        self.lost_others += lost
         return lost
 
 
@@ -126,6 +153,13 @@ class HoldingProxy(Proxy):
         self.passes = asyncio.Event()
         self.passes.set()
 
-    async def _is_lost(self) -> bool:
+    async def _is_commit_lost(self) -> bool:
         await self.passes.wait()
         return False
+
+
+async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while chunk := await source.read(_CHUNK):
+            sink.write(chunk)
+            await sink.drain()

@@ -4,8 +4,16 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from domain.execution import RunStatus
-    from domain.refs import RunRef
+    from domain.incident import Incident, Status
+    from domain.outcome import Begun, RemediationOutcome
+    from domain.preflight import Preflighted
+    from domain.recovery import RecoveryOutcome
+    from domain.refs import IncidentRef, PlanRef, RecoveryRef, RunRef
+    from workflows.incident import IncidentWorkflow
     from workflows.pipeline import PipelineWorkflow
+    from workflows.plan import PlanWorkflow
+    from workflows.recovery import RecoveryWorkflow
+    from workflows.remediation import RemediationWorkflow
 
 
 @workflow.defn(name="PipelineWorkflow")
@@ -36,3 +44,78 @@ class Shorter(PipelineWorkflow):
 
     async def _finish(self) -> RunStatus:
         return RunStatus.SUCCEEDED
+
+
+@workflow.defn(name="IncidentWorkflow")
+class Undiagnosed(IncidentWorkflow):
+    """Plans without knowing why."""
+
+    @workflow.init
+    def __init__(self, ref: IncidentRef) -> None:
+        super().__init__(ref)
+
+    @workflow.run
+    async def run(self, ref: IncidentRef) -> Status:
+        return await super().run(ref)
+
+    async def _diagnose(self, ref: IncidentRef, incident: Incident) -> None:
+        """Nothing."""
+
+
+@workflow.defn(name="PlanWorkflow")
+class Unasked(PlanWorkflow):
+    """Acts without asking anybody."""
+
+    @workflow.init
+    def __init__(self, ref: PlanRef) -> None:
+        super().__init__(ref)
+
+    @workflow.run
+    async def run(self, ref: PlanRef) -> Status:
+        return await super().run(ref)
+
+    async def _permission(self, ref: PlanRef, preflight: Preflighted) -> Status | None:
+        return None
+
+
+@workflow.defn(name="RemediationWorkflow")
+class Unverified(RemediationWorkflow):
+    """Believes itself."""
+
+    @workflow.init
+    def __init__(self, ref: PlanRef) -> None:
+        super().__init__(ref)
+
+    @workflow.run
+    async def run(self, ref: PlanRef) -> RemediationOutcome:
+        return await super().run(ref)
+
+    async def _verify(self, begun: Begun) -> RemediationOutcome:
+        return RemediationOutcome.VERIFIED
+
+
+@workflow.defn(name="RecoveryWorkflow")
+class Unrecorded(RecoveryWorkflow):
+    """Keeps what came of it to itself."""
+
+    @workflow.init
+    def __init__(self, ref: RecoveryRef) -> None:
+        super().__init__(ref)
+
+    @workflow.run
+    async def run(self, ref: RecoveryRef) -> RecoveryOutcome:
+        return await super().run(ref)
+
+    async def _finish(self, ref: RecoveryRef, outcome: RecoveryOutcome) -> None:
+        """Nothing."""
+
+
+MUTANTS: dict[type, str] = {
+    Longer: "finish_run",
+    Shorter: "finish_run",
+    Undiagnosed: "diagnose",
+    Unasked: "open_approval",
+    Unverified: "verify",
+    Unrecorded: "finish_recovery",
+}
+"""Each with an activity of the histories that it cannot replay."""

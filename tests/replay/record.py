@@ -7,15 +7,31 @@ import pytest
 
 from tests.replay.fixed import HISTORIES
 
-_STORIES = Path(__file__).parent.parent / "workflows"
-_FILES = ("decisions", "cancel", "switches", "races", "evidence", "suggestions")
+_TESTS = Path(__file__).parent.parent
+_FILES = (
+    "decisions",
+    "cancel",
+    "switches",
+    "races",
+    "evidence",
+    "suggestions",
+    "ends",
+    "delivery",
+    "bounds",
+    "mended_grants",
+    "mended_remediations",
+    "policy_down",
+)
 
 
 def main() -> int:
     HISTORIES.mkdir(exist_ok=True)
     for old in HISTORIES.glob("*.json"):
         old.unlink()
-    stories = [str(_STORIES / f"test_{name}.py") for name in _FILES]
+    stories = [
+        *(str(_TESTS / "workflows" / f"test_{name}.py") for name in _FILES),
+        str(_TESTS / "faults" / "test_killed_workers.py"),
+    ]
     return int(pytest.main(["-q", "-p", "tests.replay.recording", *stories]))
 
 

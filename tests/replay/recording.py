@@ -19,7 +19,7 @@ from adapters.codec import ENCODING, OrgCodec
 from domain.base import OrgId
 from tests.replay.fixed import HISTORIES, ORG, FixedKeyring
 
-_LEFT_OUT = ("fifty", "test_letters", "acknowledgement")
+_LEFT_OUT = ("fifty", "test_letters", "random")
 _PATHS = re.compile(r"(?<![\w+/])/(work|tmp|root|home|usr|var)/[^\s\"\\]*")
 _SHAPES: set[tuple[str, ...]] = set()
 

@@ -1,7 +1,6 @@
 """No transaction ever sees, changes or writes another org's rows."""
 
 import asyncio
-import os
 import random
 
 import pytest
@@ -12,8 +11,9 @@ from domain.base import OrgId
 from domain.identity import Quota
 from storage import quotas
 from storage.engine import Database, open_engine, sqlstate
+from tests.faults.report import counted
 
-REQUESTS = 10_000 if os.environ.get("SUTURE_FULL") else 1_000
+REQUESTS = counted(10_000)
 
 
 class MidwayError(Exception):
@@ -28,7 +28,7 @@ async def narrow(database_urls):
     await database.close()
 
 
-async def test_interleaved_requests_never_meet_foreign_rows(narrow, found_org):
+async def test_a15_interleaved_requests_never_meet_foreign_rows(narrow, found_org):
     """Two orgs take turns on two connections, a fifth of their requests fails midway, and none sees a row of the other."""
     orgs = [(await found_org()).org for _ in range(2)]
     chance, foreign, failed = random.Random(1), [], []

@@ -27,17 +27,19 @@ CODE = {
         import json, os, pathlib, sys, time
         config = json.loads(pathlib.Path(os.environ["SUTURE_CONFIG"]).read_text())
         folder, outputs = pathlib.Path(config["folder"]), pathlib.Path(os.environ["SUTURE_OUTPUTS"])
-        def pass_by(stage):
-            if os.environ.get("SUTURE_DRY_RUN"):
-                return
-            if (folder / f"flaky-{stage}").exists():
-                (folder / f"flaky-{stage}").rename(folder / f"was-flaky-{stage}")
-                sys.exit("upstream says 503 service unavailable")
+        def stay(stage):
             if not (folder / f"{stage}-began").exists():
                 (folder / f"{stage}-began").touch()
             until = time.monotonic() + 18
             while (folder / f"hold-{stage}").exists() and time.monotonic() < until:
                 time.sleep(0.02)
+        def pass_by(stage):
+            if os.environ.get("SUTURE_DRY_RUN"):
+                return stay("rehearsal")
+            if (folder / f"flaky-{stage}").exists():
+                (folder / f"flaky-{stage}").rename(folder / f"was-flaky-{stage}")
+                sys.exit("upstream says 503 service unavailable")
+            stay(stage)
             if (folder / f"fail-{stage}").exists():
                 sys.exit("the rows are wrong")
     """,

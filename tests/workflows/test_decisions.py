@@ -8,11 +8,17 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from domain.approval import ApprovalStatus, Choice
 from domain.audit import AuditFilter
-from domain.base import RequestId
+from domain.base import PreflightId, RequestId
 from domain.errors import ApprovalClosedError, SeparationOfDutiesError
 from domain.execution import RunStatus
 from domain.incident import Status
 from domain.plan import PlanStatus
+from domain.policy import Tier
+from domain.preflight import DryRun, Fidelity, Preflight
+from domain.refs import PlanRef
+from storage import plans
+from storage.engine import new_id, now
+from tests.engine import until
 from workflows.carrying import Carrying
 
 MINUTE = timedelta(minutes=1)
@@ -111,6 +117,61 @@ async def test_a_message_without_a_stored_request_decides_nothing(scene):
     assert (await scene.services.approvals.get(scene.author, approval.id)).status is ApprovalStatus.OPEN
     assert (await scene.decide(approval)).settled
     await scene.until_run(run.id, RunStatus.SUCCEEDED)
+
+
+async def test_a_stored_request_before_the_wait_counts_in_the_wait_alone(scene):
+    """A valid request that comes while the plan is rehearsed is refused at both doors; in the wait it counts, once."""
+    scene.hold("rehearsal")
+    run = await scene.break_and_run()
+    await scene.until_held("rehearsal")
+    plan = (await scene.plans(run.incident))[0]
+    approval = await _opened_early(scene, plan)
+    stored = await scene.services.approvals._ask(scene.approver, approval.id, Choice.APPROVE, "seen", None, None)
+    story = await scene.story_of(run.incident)
+    await story.signal(Carrying.approve, stored.id)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await story.execute_update(Carrying.decide, stored.id)
+    early = await scene.services.approvals.get(scene.author, approval.id)
+    assert (early.status, early.decisions) == (ApprovalStatus.OPEN, ())
+    scene.release("rehearsal")
+    await until(lambda: _counts(story, stored.id), why="the story waits for people")
+    await story.signal(Carrying.approve, stored.id)
+    await scene.until_run(run.id, RunStatus.SUCCEEDED)
+    await scene.until_incident(run.incident, Status.VERIFIED)
+    assert len((await scene.services.approvals.get(scene.author, approval.id)).decisions) == 1
+    assert (await scene.actions(run.incident)).count("grant.given") == 1
+
+
+async def _opened_early(scene, plan):
+    """An approval that an operator has asked for, on a preflight that came before the story's own."""
+    database, ref = scene.world.database, PlanRef(org=scene.tenant.org, id=plan.plan.id)
+    async with database.transaction(ref.org) as session:
+        preflight = Preflight(
+            id=PreflightId.of(await new_id(session)),
+            plan=ref.id,
+            digest=plan.digest,
+            dry_runs=tuple(
+                DryRun(step=each.index, fidelity=Fidelity.SIMULATED, passed=True, output="ok") for each in plan.plan.steps
+            ),
+            drift=(),
+            refusals=(),
+            tier=Tier.HUMAN,
+            reasons=(),
+            policy_revision=plan.plan.policy_revision,
+            valid_until=await now(session) + 60 * MINUTE,
+        )
+        await plans.add_preflight(session, plan, preflight)
+    standing = await scene.services.asking.open(ref)
+    return await scene.services.approvals.get(scene.author, standing.approval)
+
+
+async def _counts(story, request) -> bool:
+    """Whether the story takes the request."""
+    try:
+        await story.execute_update(Carrying.decide, request)
+    except WorkflowUpdateFailedError:
+        return False
+    return True
 
 
 async def test_a_message_before_the_wait_decides_nothing(scene):

@@ -12,6 +12,8 @@ from domain.identity import Role
 from domain.incident import Status
 from domain.plan import PlanStatus
 from storage import approvals
+from tests.engine import until
+from tests.workflows.locks import INCIDENT, RUN, locked
 from tests.workflows.suggestions import a_granted_suggestion
 
 PEOPLE = 50
@@ -107,22 +109,47 @@ async def test_the_next_run_does_not_wait_for_a_waiting_one(scene):
     assert (await scene.run(waiting.id)).status is RunStatus.WAITING
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.4])
-async def test_a_run_that_fails_as_its_incident_closes_is_not_lost(scene, moment):
-    """It is healed with that incident, or waits in the next one, which asks anew."""
+async def test_a_run_that_registers_before_its_incident_closes_is_healed_with_it(scene, superuser):
+    """Both want the incident's row and the run comes first: it waits in that incident, and goes on after its verdict."""
     first = await scene.break_and_run()
     approval = await scene.approval()
     scene.hold("read")
     late = await scene.start()
     await scene.until_held("read")
-    scene.release("read")
-    await asyncio.sleep(moment)
+    scene.hold("check")
     await scene.decide(approval)
-    await scene.until_run(first.id, RunStatus.SUCCEEDED)
-    late = await scene.until_run(late.id, RunStatus.SUCCEEDED, RunStatus.WAITING)
-    if late.incident != first.incident:
-        await scene.decide(await scene.approval(other_than=approval))
-    late = await scene.until_run(late.id, RunStatus.SUCCEEDED)
+    await scene.until_run(first.id, RunStatus.RUNNING)
+    async with locked(superuser, INCIDENT, org=scene.tenant.org, id=first.incident) as waiters:
+        scene.release("read")
+        await until(lambda: waiters(1), why="the late run registers")
+        await scene.until_held("check")
+        scene.release("check")
+        await until(lambda: waiters(2), why="the story goes on to its end")
+    for run in (first, late):
+        assert (await scene.until_run(run.id, RunStatus.SUCCEEDED)).config_version == 1
+    closed = await scene.until_incident(first.incident, Status.VERIFIED)
+    assert ((await scene.run(late.id)).incident, closed.event_count) == (first.incident, 2)
+    assert len(await scene.approvals()) == 1
+
+
+async def test_a_run_that_registers_while_its_incident_closes_opens_the_next(scene, superuser):
+    """The incident is closing and holds its row as it resumes another run: the late one waits in the next, which asks anew."""
+    first = await scene.break_and_run()
+    other = await scene.until_run((await scene.start()).id, RunStatus.WAITING)
+    approval = await scene.approval()
+    async with locked(superuser, RUN, org=scene.tenant.org, id=other.id) as waiters:
+        await scene.decide(approval)
+        await until(lambda: waiters(1), why="the incident closes")
+        await scene.configure("valeu")
+        late = await scene.start()
+        await until(lambda: waiters(2), why="the late run registers")
+        assert (await scene.incident(first.incident)).status is Status.EXECUTING
+    late = await scene.until_run(late.id, RunStatus.WAITING)
+    await scene.until_incident(first.incident, Status.VERIFIED)
+    assert late.incident not in {None, first.incident}
+    assert (await scene.incident(first.incident)).event_count == 2
+    await scene.decide(await scene.approval(other_than=approval))
+    assert (await scene.until_run(late.id, RunStatus.SUCCEEDED)).config_version == 1
     await scene.until_incident(late.incident, Status.VERIFIED)
 
 

@@ -72,5 +72,5 @@ async def test_another_pipeline_heals_by_the_same_story(world, tenant, add_perso
         return (await services.incidents.get(starter, waiting.incident)).status is Status.VERIFIED
 
     await until(verified, why="the incident is verified")
-    counts = await target.fetch("select step_key, count(*) as rows from stored_steps group by step_key")
+    counts = await target.fetch("select step_key, count(*) as rows from effects group by step_key")
     assert sorted(row["rows"] for row in counts) == [1, 1]

@@ -140,7 +140,7 @@ async def test_a_keyed_stage_of_another_pipeline_takes_effect_once(cpu_load: Any
     for column in ("mean", "mean", "peak"):
         cpu_load.configure(stored_column=column)
         assert cpu_load.start("store", secrets=secrets) == (0, "")
-    assert await hours_database.fetch("select count(*)::int from stored_steps") == [(1,)]
+    assert await hours_database.fetch("select count(*)::int from effects") == [(1,)]
     stored = await hours_database.fetch("select count(*)::int, count(distinct hour)::int from cpu_hours")
     assert stored == [(cpu_load.rows("smooth"), cpu_load.rows("smooth"))]
 

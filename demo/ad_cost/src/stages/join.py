@@ -11,7 +11,7 @@ _HOUR = len("2011-07-01 00")
 
 
 def main() -> None:
-    asyncio.run(hold("before_join"))
+    asyncio.run(hold("stage_before"))
     column = config()["join_column"]
     click, mille = (_by_hour(inputs("validate") / f"{name}.csv", column) for name in ("click", "mille"))
     rows = [
