@@ -21,6 +21,7 @@ from domain.execution import RunStatus
 from domain.identity import Caller, Role
 from domain.incident import Status
 from domain.pipeline import PipelineSpec
+from services.ledger import Ledger
 from services.relay import Relay
 from storage.outbox import OutboxRow, _to_post
 from tests.database import Tenant
@@ -95,7 +96,7 @@ class Post:
         chosen = [each for each in letters if self.dice.random() < (AGAIN if each.id in self.known else NOW)]
         self.dice.shuffle(chosen)
         self.known |= {each.id for each in chosen}
-        relay = Relay(None, self.world.database, TemporalEngine(self.world.client))  # type: ignore[arg-type]
+        relay = Relay(None, self.world.database, TemporalEngine(self.world.client), Ledger())  # type: ignore[arg-type]
         await asyncio.gather(*(self._handed(relay, each) for each in chosen))
         self.sent += len(chosen)
 

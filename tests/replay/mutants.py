@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Begun, RemediationOutcome
     from domain.preflight import Preflighted
     from domain.recovery import RecoveryOutcome
-    from domain.refs import IncidentRef, PlanRef, RecoveryRef, RunRef
+    from domain.refs import IncidentRef, PlanErrand, PlanRef, RecoveryRef, RunRef
     from workflows.incident import IncidentWorkflow
     from workflows.pipeline import PipelineWorkflow
     from workflows.plan import PlanWorkflow
@@ -83,11 +83,11 @@ class Unverified(RemediationWorkflow):
     """Believes itself."""
 
     @workflow.init
-    def __init__(self, ref: PlanRef) -> None:
+    def __init__(self, ref: PlanErrand) -> None:
         super().__init__(ref)
 
     @workflow.run
-    async def run(self, ref: PlanRef) -> RemediationOutcome:
+    async def run(self, ref: PlanErrand) -> RemediationOutcome:
         return await super().run(ref)
 
     async def _verify(self, begun: Begun) -> RemediationOutcome:

@@ -21,6 +21,8 @@ _FILES = (
     "mended_grants",
     "mended_remediations",
     "policy_down",
+    "outages",
+    "unserved",
 )
 
 
