@@ -27,12 +27,12 @@ from domain.identity import Caller
 from domain.plan import PlanState, PlanStatus
 from domain.refs import RequestRef
 from services.ledger import Ledger
-from services.plan_entries import enter, note_refusal
+from services.plan_entries import enter, note_refusal_once
 from services.ports import Engine, Policy
 from services.rights import excluded, usable_grant, word_of
 from services.targets import moved_reason
 from storage import approvals as store
-from storage import audit, outbox, plans
+from storage import outbox, plans
 from storage.engine import Database, new_id, now, repeatable
 from storage.outbox import Letter
 
@@ -224,7 +224,7 @@ class Approvals:
         try:
             settled = await self._engine.decide(carrier, ref, within=_ANSWER_WITHIN)
         except (NotFoundError, ForbiddenError, ConflictError) as refusal:
-            await self._note_refusal_at_the_door(ref, refusal)
+            await note_refusal_once(self._database, self._ledger, ref, refusal)
             raise
         approval = settled.approval if settled else None
         return Submitted(request=request.id, approval=approval, settled=settled is not None)
@@ -249,13 +249,6 @@ class Approvals:
             await self._refuse(caller, plan, "approval.refused", refusal)
             raise
         return request
-
-    async def _note_refusal_at_the_door(self, ref: RequestRef, refusal: HealError) -> None:
-        """A workflow that waits for nobody refuses without asking `settle`, so nothing has been written down yet."""
-        async with self._database.transaction(ref.org) as session:
-            noted = await audit.count(session, action="request.refused", resource_id=ref.id.shown)
-        if not noted:
-            await note_refusal(self._database, self._ledger, ref, refusal)
 
     @repeatable
     async def _refuse(self, caller: Caller, plan: PlanId, action: str, refusal: HealError) -> None:

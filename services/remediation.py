@@ -21,7 +21,7 @@ from domain.outcome import (
     Verdict,
     VerdictOutcome,
 )
-from domain.plan import CLOSED, Direction, FixPlan, PlanStatus
+from domain.plan import CLOSED, Direction, FixPlan
 from domain.refs import PlanRef
 from domain.resumption import ResumptionOutcome
 from services.beginning import Beginning
@@ -34,7 +34,7 @@ from services.recheck import Recheck
 from services.steps import Steps
 from services.targets import hold_for
 from services.weighing import Weighing
-from storage import approvals, executions, incidents, outbox, plans, remediations, switches, workflows
+from storage import approvals, audit, executions, incidents, outbox, plans, remediations, switches, workflows
 from storage.engine import Database, now, repeatable
 from storage.outbox import Letter
 
@@ -143,9 +143,10 @@ class Remediation:
                 await remediations.release_lease(session, target.key, holder=ref.workflow_id)
             if outcome is not RemediationOutcome.VERIFIED:
                 await self._wind_up(session, state.plan, grant)
-            if state.status not in CLOSED or (grant is not None and grant.consumed_by == ref.workflow_id):
+            is_its_own = grant is not None and grant.consumed_by == ref.workflow_id
+            if state.status not in CLOSED or is_its_own:
                 await plans.set_status(session, ref.id, outcome.plan_status)
-            if outcome is RemediationOutcome.UNDO_FAILED and state.status is PlanStatus.EXECUTING:
+            if outcome is RemediationOutcome.UNDO_FAILED and is_its_own:
                 await self._throw_switch(session, state.plan)
             await enter(self._ledger, session, state.plan, f"remediation.{outcome}", SYSTEM, {"outcome": outcome})
 
@@ -160,7 +161,9 @@ class Remediation:
             await remediations.finish_resumption(session, resumption.id, ResumptionOutcome.FAILED)
 
     async def _throw_switch(self, session: AsyncSession, plan: FixPlan) -> None:
-        """Nobody knows how the targets are: nothing acts on what the incident is about until a person has looked."""
+        """Once: nobody knows how the targets are, so nothing acts on what the incident is about until a person has looked."""
+        if await audit.count(session, action="undo.failed", resource_id=plan.id.shown):
+            return
         service = (await incidents.get(session, plan.incident)).service
         found = await workflows.find(session, service)
         subject, workflow = (found.name, found.id) if found else (service, None)

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.actions import RUN_STAGE
 from domain.actor import SYSTEM
 from domain.base import Value
 from domain.errors import ForbiddenError, InvalidError, LeaseLostError, NotFoundError, StoppedError, UnavailableError
@@ -349,7 +350,7 @@ def outputs_of(attempts: list[Attempt]) -> dict[str, str]:
 
 def stage_scope(version: ConfigVersion) -> SwitchScope:
     """What a switch must cover to stop the stages of a pipeline."""
-    return SwitchScope(workflow=version.spec.pipeline, action="run_stage")
+    return SwitchScope(workflow=version.spec.pipeline, action=RUN_STAGE)
 
 
 def command_of(
