@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api.body import Handler, StrictRequest, StrictRoute
 from api.errors import KeyReusedError, KeyRunningError, MalformedError
-from api.problems import answer
+from api.problems import answered
 from domain.base import Digest, OrgId, PrincipalId
 from domain.errors import HealError
 from domain.idempotency import Answer, Begun, Fresh, KeyScope, Mismatch, Replay, Running
@@ -110,7 +110,8 @@ class KeyedRoute(StrictRoute):
 
 
 class AskingRoute(KeyedRoute):
-    """A keyed route whose change a workflow has to see before there is an answer; `RequestKey` names that change."""
+    """A keyed route that commits in turn: a workflow has to see its change before there is an answer (`RequestKey` names
+    that change), or it is too long to hold the ledger."""
 
     def _keep(self, store: IdempotencyStore) -> Keep:
         return store.in_turn
@@ -161,7 +162,7 @@ async def _answered(request: Request, handler: Handler) -> Response:
     try:
         return await handler(request)
     except (HealError, RequestValidationError, HTTPException) as error:
-        return answer(error)
+        return answered(request, error)
 
 
 def _storable(response: Response) -> Answer | None:

@@ -118,6 +118,11 @@ class LastResort:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
+    return answered(request, error)
+
+
+def answered(request: Request, error: Exception) -> Response:
+    """As `answer`; what was out of reach is in the log, under the request's id."""
     if isinstance(error, HealError) and error.status >= 500:
         log.error("request failed", exc_info=error, extra={"code": error.code, "method": request.method})
     return answer(error)

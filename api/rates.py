@@ -19,7 +19,7 @@ def note(request: Request, allowance: Allowance) -> None:
         QuotaExceededError: nothing is left.
     """
     setattr(request.state, _KEY, allowance)
-    if allowance.is_exceeded and not request.url.path.endswith(_NEVER_REFUSED):
+    if allowance.is_exceeded and not request.scope["route"].path.endswith(_NEVER_REFUSED):
         raise QuotaExceededError(f"expected at most {allowance.per_minute} requests per minute of this org")
 
 

@@ -42,4 +42,7 @@ class Checkpoints:
         except TimeoutError:
             log.warning("a ledger was not signed in time", extra={"org": org.shown, "entries": size})
             return False
+        except OSError as error:
+            log.error("a checkpoint cannot be kept", extra={"org": org.shown, "error": type(error).__name__})  # noqa: TRY400
+            return False
         return True

@@ -38,11 +38,7 @@ from storage import approvals, audit, executions, incidents, outbox, plans, reme
 from storage.engine import Database, now, repeatable
 from storage.outbox import Letter
 
-_SHOWN = 4_000
 JUDGE = "judge/1"
-_VERIFY_WITHIN = timedelta(minutes=30)  # where no run says until when it may wait
-_SOONEST = timedelta(minutes=1)
-_MARGIN = timedelta(hours=1)  # a remediation is durable and gives its targets back itself; this outlives its verify wait
 
 
 class Remediation:

@@ -36,6 +36,7 @@ _FINAL_CODES = {
     "stopped": "a kill switch is engaged, or the org is not active",
     "forbidden": "workers that root did not start run the pipelines of the installation's first org alone",
     "abandoned": "a stage could neither be run nor asked about; see its attempts",
+    "unserved": "no worker served the environment for as long as the run may wait to be healed",
 }
 
 

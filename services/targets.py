@@ -31,8 +31,19 @@ async def run_target(session: AsyncSession, run: Execution) -> Target:
     return Target(kind="run", id=run.id.shown, name=run.id.shown, version=version)
 
 
+async def look(session: AsyncSession, target: Target) -> Target:
+    """As `read`, for whoever only wants to know: nothing is locked."""
+    match target.kind:
+        case "pipeline":
+            return await pipeline_target(session, await pipelines.get(session, PipelineId.of(target.id)))
+        case "run":
+            return await run_target(session, await executions.get(session, ExecutionId.of(target.id)))
+        case _:
+            raise InvalidError(f"no runner knows targets of kind {target.kind}")
+
+
 async def read(session: AsyncSession, target: Target) -> Target:
-    """The target as it is now.
+    """The target as it is now, locked until the transaction ends.
 
     Raises:
         NotFoundError: it is gone.
@@ -52,7 +63,7 @@ async def moved_reason(session: AsyncSession, plan: FixPlan, revision: str) -> s
     if revision != plan.policy_revision:
         return f"policy is at revision {revision}, the plan was made under {plan.policy_revision}"
     for target in plan.targets:
-        found = await read(session, target)
+        found = await look(session, target)
         if found.version != target.version:
             return f"{target.name} is at {found.version}, the plan was made for {target.version}"
     return None

@@ -31,9 +31,9 @@ class Upkeep:
             try:
                 async with self._removals.lead() as lead:
                     if lead is not None:
-                        await self.sign_grown()
                         await self.keep_months()
                         await self.remove_served()
+                        await self.sign_grown()
             except HealError as error:
                 log.warning("upkeep interrupted", extra={"code": error.code})
                 pause = _AGAIN

@@ -17,11 +17,11 @@ owner's rights; only upkeep may call it.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import wraps
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Column, DateTime, func, text
@@ -66,15 +66,22 @@ def open_engine(url: str, *, size: int = 8, name: str = "suture") -> AsyncEngine
     )
 
 
-class _Together(NamedTuple):
-    """The transaction that the present task's transactions are parts of."""
+class _Whole:
+    """The transaction that the present task's transactions of `org` are parts of; it begins with the first of them."""
 
-    engine: AsyncEngine
-    org: OrgId
-    session: AsyncSession
+    def __init__(self, database: "Database", org: OrgId, stack: AsyncExitStack) -> None:
+        self.database = database
+        self.org = org
+        self._stack = stack
+        self._session: AsyncSession | None = None
+
+    async def session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = await self._stack.enter_async_context(self.database.alone(self.org))
+        return self._session
 
 
-_together: ContextVar[_Together | None] = ContextVar("together", default=None)
+_together: ContextVar[_Whole | None] = ContextVar("together", default=None)
 
 
 class Database:
@@ -91,12 +98,13 @@ class Database:
             UnavailableError: the database cannot be reached or has no room.
         """
         whole = _together.get()
-        if whole is not None and (whole.engine, whole.org) == (self._engine, org):
+        if whole is not None and (whole.database, whole.org) == (self, org):
+            session = await whole.session()
             with translated():
-                async with whole.session.begin_nested():
-                    yield whole.session
+                async with session.begin_nested():
+                    yield session
         else:
-            async with self._alone(org) as session:
+            async with self.alone(org) as session:
                 yield session
 
     @asynccontextmanager
@@ -105,15 +113,16 @@ class Database:
 
         One after the other only: they share one session. Nothing in here may wait for somebody else to see their rows.
         """
-        async with self._alone(org) as session:
-            token = _together.set(_Together(self._engine, org, session))
+        async with AsyncExitStack() as stack:
+            token = _together.set(_Whole(self, org, stack))
             try:
                 yield
             finally:
                 _together.reset(token)
 
     @asynccontextmanager
-    async def _alone(self, org: OrgId) -> AsyncIterator[AsyncSession]:
+    async def alone(self, org: OrgId) -> AsyncIterator[AsyncSession]:
+        """A transaction of its own, wherever it is asked for."""
         with translated():
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 await session.execute(text("select set_config('app.org', :org, true)"), {"org": str(UUID(int=org.int))})

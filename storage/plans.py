@@ -105,10 +105,16 @@ async def lock_open(session: AsyncSession, incident: IncidentId) -> list[PlanId]
 
 
 async def carried_elsewhere(session: AsyncSession, incident: IncidentId, *, carrier: str) -> bool:
-    """Whether a workflow other than `carrier` has a plan for the incident that is not closed."""
+    """Whether a story other than that of `carrier` has a plan for the incident that is not closed.
+
+    A replay is no story of the incident: it neither ends it nor speaks for the other runs that wait in it.
+    """
     open_ones = [str(each) for each in PlanStatus if each not in CLOSED]
     statement = select(PlanRow.id).where(
-        PlanRow.incident_id == incident, col(PlanRow.status).in_(open_ones), PlanRow.carrier != carrier
+        PlanRow.incident_id == incident,
+        col(PlanRow.status).in_(open_ones),
+        PlanRow.carrier != carrier,
+        col(PlanRow.carrier).not_like("recovery/%"),
     )
     return (await session.scalar(statement.limit(1))) is not None
 

@@ -39,11 +39,13 @@ class PlanWorkflow(Carrying):
 
     async def _carry_on(self, state: PlanState) -> Status:
         """Carry the plan, and those that take its place when it goes stale."""
-        for _ in range(PLANS):
+        for left in reversed(range(PLANS)):
             self._ref = PlanRef(org=self._ref.org, id=state.plan.id)
             status = await self.carry(state)
             if status is not Status.PLANNING:
                 return status
+            if not left:
+                break
             again: PlanState | None = await workflow.execute_activity_method(
                 Governance.plan_again, self._ref, task_queue=Governance.queue, **options.policy(state.heal_by)
             )

@@ -39,6 +39,7 @@ ROUTERS = (
     principals.router,
     tokens.router,
     tokens.shown_once,
+    secrets.asking,
     secrets.router,
     environments.router,
     operations.router,

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, SecretStr
 
-from api.deps import Caller, KeyedRoute, Services, guarded
+from api.deps import AskingRoute, Caller, KeyedRoute, Services, guarded
 from domain.base import Name, Value
 from domain.errors import NotFoundError
 from domain.pipeline import SecretName
 
 router = APIRouter(prefix="/secrets", tags=["admin"], route_class=KeyedRoute)
+asking = APIRouter(prefix="/secrets", tags=["admin"], route_class=AskingRoute)
 
 
 class SecretIn(Value):
@@ -23,7 +24,7 @@ class KeyOut(Value):
     key_id: str
 
 
-@router.post("/rotate-key", **guarded("secret.rotate"))
+@asking.post("/rotate-key", **guarded("secret.rotate"))
 async def rotate_key(caller: Caller, services: Services) -> KeyOut:
     """Give the org a fresh data key and seal every secret again under it; other processes take it up within a minute."""
     return KeyOut(key_id=await services.secrets.rotate_key(caller))

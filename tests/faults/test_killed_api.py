@@ -108,8 +108,9 @@ async def _are_stored(scene, what: str, count: int) -> bool:
 
 
 async def _broken(scene, what: str) -> list[str]:
-    """The runs go on for as long as their environment has no worker, so only events have all come to their end."""
-    return [] if what == "runs" else await scene.broken()
+    """The runs wait for as long as their environment has no worker; that they do is no violation."""
+    found = await scene.broken()
+    return [each for each in found if not (what == "runs" and each.startswith("I4"))]
 
 
 async def _post(port: int, path: str, token: str, key: str, body: dict[str, object]) -> tuple[int, str] | None:

@@ -20,14 +20,16 @@ async def set_scene(world: World, tenant: Tenant, add_person: AddPerson) -> Asyn
     folder = Path(tempfile.mkdtemp(prefix="suture-scene-"))
     folder.chmod(0o777)  # stages run as other users
 
-    async def set_up(*, environment: str = "prod", heal_within: str = "24h", dry_run: bool = True) -> Scene:
-        author = await add_person(tenant, Role.AUTHOR, Role.OPERATOR)
+    async def set_up(
+        *, environment: str = "prod", heal_within: str = "24h", dry_run: bool = True, of: Tenant = tenant
+    ) -> Scene:
+        author = await add_person(of, Role.AUTHOR, Role.OPERATOR)
         scene = Scene(
             world=world,
-            tenant=tenant,
+            tenant=of,
             author=author,
-            approver=await add_person(tenant, Role.APPROVER),
-            operator=await add_person(tenant, Role.OPERATOR),
+            approver=await add_person(of, Role.APPROVER),
+            operator=await add_person(of, Role.OPERATOR),
             folder=folder,
             pipeline=await a_pipeline(world, author, folder, environment, heal_within, dry_run),
         )

@@ -1,5 +1,6 @@
 """An environment that no worker serves: people hear of it, the wait costs nothing, and it has an end."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
@@ -35,13 +36,19 @@ class Pool:
 
 
 @pytest_asyncio.fixture
-async def pool(world, tenant, superuser):
-    pool = Pool(world, f"qa-{uuid4().hex[:8]}")
-    async with superuser.begin() as connection:
-        await connection.execute(_ENVIRONMENT, {"org": tenant.org, "name": pool.environment})
-    await pool.open()
-    yield pool
-    await pool.close()
+async def unserved(world, found_org, superuser, set_scene):
+    """Scenes of orgs and environments of their own, with the one worker of each."""
+    async with AsyncExitStack() as stack:
+
+        async def make(**wanted):
+            tenant, pool = await found_org(), Pool(world, f"qa-{uuid4().hex[:8]}")
+            async with superuser.begin() as connection:
+                await connection.execute(_ENVIRONMENT, {"org": tenant.org, "name": pool.environment})
+            await pool.open()
+            stack.push_async_callback(pool.close)
+            return await set_scene(environment=pool.environment, of=tenant, **wanted), pool
+
+        yield make
 
 
 async def _noted(scene):
@@ -55,9 +62,16 @@ async def _until_noted(scene):
     await until(noted, why="that nobody serves the environment is noted", within=90)
 
 
-async def test_a_run_that_nobody_serves_is_noted_and_goes_on_when_somebody_does(set_scene, pool):
-    """The worker that comes at last finds the first attempt still to make."""
-    scene = await set_scene(environment=pool.environment)
+async def test_work_that_nobody_serves_is_noted_and_its_wait_ends(unserved):
+    """The minute after which it is noted is a real one, so the three stories wait for theirs together."""
+    async with asyncio.TaskGroup() as group:
+        for story in (_goes_on_when_somebody_comes, _fails_after_its_time_to_heal, _is_blocked_when_no_run_waits_any_more):
+            group.create_task(story(unserved))
+
+
+async def _goes_on_when_somebody_comes(unserved):
+    """The worker that comes at last finds the first attempt of the run still to make."""
+    scene, pool = await unserved()
     await pool.close()
     run = await scene.start()
     await _until_noted(scene)
@@ -68,22 +82,22 @@ async def test_a_run_that_nobody_serves_is_noted_and_goes_on_when_somebody_does(
     assert [(each.stage, each.number) for each in attempts] == [("read", 1), ("check", 1)]
 
 
-async def test_a_run_that_nobody_serves_fails_after_its_time_to_heal(set_scene, pool):
-    """As a failed stage does, so that it has an incident; the metric has counted it."""
-    scene = await set_scene(environment=pool.environment, heal_within="30s")
+async def _fails_after_its_time_to_heal(unserved):
+    """A run fails as with a failed stage, so that it has an incident; the metric has counted it."""
+    scene, pool = await unserved(heal_within="30s")
     await pool.close()
     run = await scene.start()
     await _until_noted(scene)
-    failed = await scene.until_run(run.id, RunStatus.WAITING, RunStatus.FAILED)
+    failed = await scene.until_run(run.id, RunStatus.FAILED)
     assert (failed.failed_stage, failed.error_code) == ("read", "unserved")
     assert (await scene.incident(failed.incident)).environment == pool.environment
     registry = scene.world.parts.metrics.registry
     assert registry.get_sample_value("suture_unserved_total", {"environment": pool.environment}) == 1
 
 
-async def test_a_plan_that_nobody_rehearses_is_blocked_when_no_run_waits_any_more(set_scene, pool):
-    """The incident's timeline says why, and nothing of the plan is left open."""
-    scene = await set_scene(environment=pool.environment, heal_within="50s")
+async def _is_blocked_when_no_run_waits_any_more(unserved):
+    """A plan that nobody rehearses ends, the incident's timeline says why, and nothing of the plan is left open."""
+    scene, pool = await unserved(heal_within="50s")
     run = await an_incident_at_rest(scene)
     await pool.close()
     plan = await scene.services.planning.propose(scene.operator, run.incident, Mode.AUTO, None)
