@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkippingConfig
 from temporalio.testing._timeskipping import TimeSkipper
@@ -164,8 +166,17 @@ async def until(look: Callable[[], Awaitable[bool]], *, within: float = 20.0, wh
         raise AssertionError(f"waited {within} s in vain: {why}") from None
 
 
+async def _forget_letters(superuser: AsyncEngine) -> None:
+    """Those of tests that had no engine: hundreds of stories that nobody looks at would be told first."""
+    async with superuser.begin() as connection:
+        await connection.execute(text("delete from outbox"))
+
+
 @pytest_asyncio.fixture(scope="session")
-async def world(chosen: Settings, shift: Shift, servers: tuple[Stack, Endpoints], database: Database) -> AsyncIterator[World]:
+async def world(
+    chosen: Settings, shift: Shift, servers: tuple[Stack, Endpoints], database: Database, superuser: AsyncEngine
+) -> AsyncIterator[World]:
+    await _forget_letters(superuser)
     held: list[TimeSkipper] = []
     losses = Losses()
 
