@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
 from domain.base import CommandId, ExecutionId, PreflightId
-from domain.errors import NotFoundError, StoppedError
+from domain.errors import StoppedError
 from domain.identity import SwitchScope
 from domain.incident import Status
 from domain.plan import FixPlan, PlanState, PlanStatus
@@ -20,7 +20,7 @@ from services.intake import Intake
 from services.ledger import Ledger
 from services.plan_entries import enter
 from services.ports import Runner
-from services.weighing import Versions, Weighed, Weighing
+from services.weighing import Versions, Weighed, Weighing, versions_of
 from storage import executions, incidents, pipelines, plans, remediations
 from storage.engine import Database, new_id, now, repeatable
 
@@ -88,7 +88,7 @@ class Preflights:
         async with self._database.transaction(dry.plan.org) as session:
             state = await plans.get(session, dry.plan.id)
         plan = state.plan
-        found = await self._found(plan)
+        found = await versions_of(self._runners[plan.runner], plan)
         async with self._database.transaction(plan.org) as session:
             conflicts = await remediations.conflicts(session, plan)
         drift, weighed = _drift(plan, found), await self._weighing.weigh(plan, dry.runs, found, conflicts)
@@ -110,15 +110,6 @@ class Preflights:
             )
             await self._store(session, state, preflight, weighed)
         return Preflighted(id=preflight.id, tier=preflight.tier, passed=preflight.passed, changed=changed)
-
-    async def _found(self, plan: FixPlan) -> Versions:
-        found: dict[str, str | None] = {}
-        for target in plan.targets:
-            try:
-                found[target.key] = (await self._runners[plan.runner].target(plan.org, target)).version
-            except NotFoundError:
-                found[target.key] = None
-        return found
 
     async def _stops(self, session: AsyncSession, plan: FixPlan) -> tuple[Reason, ...]:
         incident = await incidents.get(session, plan.incident)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approval import ApprovalStatus, Choice, Grant, check_may_decide
-from domain.errors import ForbiddenError, NotFoundError, StoppedError
+from domain.errors import ForbiddenError, StoppedError
 from domain.identity import SwitchScope
 from domain.plan import FixPlan, PlanState
 from services.guard import Guard
 from services.ports import Runner
 from services.rights import excluded
-from services.weighing import Versions, Weighed
+from services.weighing import Versions, Weighed, versions_of
 from storage import approvals, incidents, plans, tokens
 from storage import identity as identities
 
@@ -22,16 +22,9 @@ class Recheck:
         self._runners = runners
 
     async def versions(self, plan: FixPlan) -> Versions:
-        """The version of each target, None for one that is gone; every effect reads its target's once more."""
-        found: dict[str, str | None] = {}
-        if (runner := self._runners.get(plan.runner)) is None:
-            return found
-        for target in plan.targets:
-            try:
-                found[target.key] = (await runner.target(plan.org, target)).version
-            except NotFoundError:
-                found[target.key] = None
-        return found
+        """The version of each target, or nothing where the plan's runner is not here."""
+        runner = self._runners.get(plan.runner)
+        return await versions_of(runner, plan) if runner else {}
 
     async def check_may_act(self, session: AsyncSession, plan: FixPlan) -> None:
         """Raises StoppedError: a switch that covers the plan is engaged."""

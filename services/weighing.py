@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actions.base import Action
 from domain.base import Value
 from domain.decision import DecisionRecord
+from domain.errors import NotFoundError
 from domain.evidence import EvidenceKind
 from domain.plan import FixPlan
 from domain.policy import (
@@ -23,7 +24,7 @@ from domain.policy import (
 )
 from domain.preflight import DryRun, Fidelity
 from services.decisions import policy_record
-from services.ports import Policy
+from services.ports import Policy, Runner
 from storage import diagnoses
 from storage import identity as identities
 from storage.engine import Database, now
@@ -84,6 +85,17 @@ class Weighing:
         steps = tuple(_step_facts(plan, run, found) for run in runs)
         held = PreflightFacts(plan=facts, steps=steps, tier=autonomy.tier, conflicts=conflicts, now=moment)
         return Weighed(autonomy=autonomy, refusals=await self._policy.preflight(held), told=(free, held))
+
+
+async def versions_of(runner: Runner, plan: FixPlan) -> Versions:
+    """The plan's targets as the runner finds them now; every effect reads its target's once more."""
+    found: dict[str, str | None] = {}
+    for target in plan.targets:
+        try:
+            found[target.key] = (await runner.target(plan.org, target)).version
+        except NotFoundError:
+            found[target.key] = None
+    return found
 
 
 def plan_facts(plan: FixPlan, runs: tuple[DryRun, ...], catalog: Mapping[str, Action]) -> PlanFacts:
