@@ -156,7 +156,7 @@ class Telling:
             await self.open()
 
 
-async def until(look: Callable[[], Awaitable[bool]], *, within: float = 20.0, why: str = "") -> None:
+async def until(look: Callable[[], Awaitable[bool]], *, within: float = 60.0, why: str = "") -> None:
     """Wait until `look` says so; the wait is bounded and says what it waited for."""
     try:
         async with asyncio.timeout(within):

@@ -41,7 +41,7 @@ async def test_f04_a_worker_that_stood_still_cannot_write_its_result(scene, work
     async def told():
         return len(zombie.said()) > said
 
-    await until(told, within=20, why="the zombie finds out that it has lost its stages")
+    await until(told, why="the zombie finds out that it has lost its stages")
     accepted = 0
     for run in runs:
         lost = before[run][0]

@@ -110,7 +110,7 @@ class Scene:
     async def run(self, execution: ExecutionId) -> Execution:
         return (await self.services.runs.get(self.author, execution)).execution
 
-    async def until_run(self, execution: ExecutionId, *statuses: RunStatus, within: float = 20) -> Execution:
+    async def until_run(self, execution: ExecutionId, *statuses: RunStatus, within: float = 60) -> Execution:
         await until(lambda: self._is(execution, statuses), within=within, why=f"the run becomes {' or '.join(statuses)}")
         return await self.run(execution)
 
@@ -165,20 +165,23 @@ class Scene:
         return self.world.client.get_workflow_handle(workflow_id)
 
     async def story_of(self, incident: IncidentId | None) -> WorkflowHandle:
-        return self.handle((await self.incident(incident)).carrier)
+        """The workflow that carries it; the relay may not have started it yet."""
+        return await self._begun((await self.incident(incident)).carrier)
 
     def run_of(self, execution: Execution) -> WorkflowHandle:
         ref = RunRef(org=self.tenant.org, pipeline=execution.pipeline, execution=execution.id)
         return self.handle(ref.workflow_id)
 
     async def carried(self, plan: PlanState) -> Status:
-        """How the workflow that carries a suggested plan ends; the relay may not have started it yet."""
+        """How the workflow that carries a suggested plan ends."""
+        return Status(await (await self._begun(plan.carrier)).result())
 
-        async def begun() -> bool:
-            return await self._exists(plan.carrier)
+    async def _begun(self, workflow_id: str) -> WorkflowHandle:
+        async def exists() -> bool:
+            return await self._exists(workflow_id)
 
-        await until(begun, why="the plan is carried")
-        return Status(await self.handle(plan.carrier).result())
+        await until(exists, why=f"{workflow_id} has begun")
+        return self.handle(workflow_id)
 
     async def _exists(self, workflow_id: str) -> bool:
         try:
