@@ -113,14 +113,6 @@ class SwitchScope(Value):
     action: str
     vendor: str = ""
 
-    def subjects(self) -> dict[SwitchLevel, str]:
-        return {
-            SwitchLevel.ORG: "*",
-            SwitchLevel.WORKFLOW: self.workflow,
-            SwitchLevel.VENDOR: self.vendor,
-            SwitchLevel.ACTION: self.action,
-        }
-
 
 class Quota(Value):
     name: str

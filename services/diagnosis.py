@@ -1,12 +1,14 @@
 """Find out why a run failed: gather, rank, and store hypotheses that cite their evidence."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM
-from domain.base import EvidenceId, HypothesisId, IncidentId, Value
+from domain.base import EvidenceId, HypothesisId, IncidentId, Instant, Value
 from domain.canonical import digest
 from domain.decision import DecisionRecord, DecisionType
 from domain.evidence import Cause, Diagnosis, Evidence, EvidenceKind, Hypothesis
@@ -22,7 +24,7 @@ from services.ledger import Ledger
 from services.stages import outputs_of
 from storage import diagnoses as store
 from storage import executions, incidents, pipelines
-from storage.engine import Database, new_id, now, repeatable
+from storage.engine import Database, new_ids, now, repeatable
 
 MODEL = "cause/1"
 _SHOWN = 3
@@ -88,8 +90,9 @@ class Diagnostics:
             incident = await incidents.get_for_update(session, ref.id)
             waiting = await executions.waiting_on(session, ref.id)
             gathered = await _gather(session, waiting[0]) if waiting else None
-            diagnosis = await self._explain(session, gathered)
-            await store.add(session, ref.org, ref.id, await new_id(session), diagnosis)
+            fresh = await new_ids(session, 1 + len(EvidenceKind) + _SHOWN)
+            diagnosis = _explain(gathered, fresh[1:], await now(session))
+            await store.add(session, ref.org, ref.id, fresh[0], diagnosis)
             top = diagnosis.top
             await incidents.move(session, incident, Status.DIAGNOSING, confidence=top.confidence if top else None)
             await self._record(session, incident, diagnosis, gathered)
@@ -104,18 +107,6 @@ class Diagnostics:
         async with self._database.transaction(caller.org) as session:
             await incidents.get(session, incident)
             return await store.hypotheses(session, incident)
-
-    async def _explain(self, session: AsyncSession, gathered: Gathered | None) -> Diagnosis:
-        at = await now(session)
-        if gathered is None:
-            return Diagnosis(hypotheses=(), evidence=(), not_checked=("execution", *_NOT_CHECKED), at=at)
-        pieces = {kind: await _piece(session, kind, gathered) for kind in _sources(gathered)}
-        ranked = rank(gathered.symptoms)
-        hypotheses = [await _hypothesis(session, each, ranked[0], gathered, pieces) for each in ranked[:_SHOWN]]
-        missing = () if gathered.control else ("history: no earlier run has passed",)
-        return Diagnosis(
-            hypotheses=tuple(hypotheses), evidence=tuple(pieces.values()), not_checked=(*missing, *_NOT_CHECKED), at=at
-        )
 
     async def _record(self, session: AsyncSession, incident: Incident, diagnosis: Diagnosis, gathered: Gathered | None) -> None:
         top = diagnosis.top
@@ -141,6 +132,20 @@ class Diagnostics:
             after={"cause": record.decision, "statement": record.explanation},
             incident=incident.id,
         )
+
+
+def _explain(gathered: Gathered | None, fresh: Sequence[UUID], at: Instant) -> Diagnosis:
+    """The likeliest causes, under ids of `fresh`: one for each piece of evidence and each hypothesis."""
+    if gathered is None:
+        return Diagnosis(hypotheses=(), evidence=(), not_checked=("execution", *_NOT_CHECKED), at=at)
+    ids = iter(fresh)
+    pieces = {kind: _piece(EvidenceId.of(next(ids)), kind, gathered) for kind in _sources(gathered)}
+    ranked = rank(gathered.symptoms)
+    hypotheses = [_hypothesis(HypothesisId.of(next(ids)), each, ranked[0], gathered, pieces) for each in ranked[:_SHOWN]]
+    missing = () if gathered.control else ("history: no earlier run has passed",)
+    return Diagnosis(
+        hypotheses=tuple(hypotheses), evidence=tuple(pieces.values()), not_checked=(*missing, *_NOT_CHECKED), at=at
+    )
 
 
 async def _gather(session: AsyncSession, execution: Execution) -> Gathered | None:
@@ -202,9 +207,9 @@ def _sources(gathered: Gathered) -> tuple[EvidenceKind, ...]:
     return tuple(sources)
 
 
-async def _piece(session: AsyncSession, kind: EvidenceKind, gathered: Gathered) -> Evidence:
+def _piece(fresh: EvidenceId, kind: EvidenceKind, gathered: Gathered) -> Evidence:
     ref, excerpt = _told(kind, gathered)
-    return Evidence(id=EvidenceId.of(await new_id(session)), kind=kind, ref=ref, excerpt=excerpt[:2_000], score=1.0)
+    return Evidence(id=fresh, kind=kind, ref=ref, excerpt=excerpt[:2_000], score=1.0)
 
 
 def _told(kind: EvidenceKind, gathered: Gathered) -> tuple[dict[str, JsonValue], str]:
@@ -257,8 +262,8 @@ def _number(version: ConfigVersion | None) -> int:
     return version.version if version else 0
 
 
-async def _hypothesis(
-    session: AsyncSession, ranked: Ranked, top: Ranked, gathered: Gathered, pieces: dict[EvidenceKind, Evidence]
+def _hypothesis(
+    fresh: HypothesisId, ranked: Ranked, top: Ranked, gathered: Gathered, pieces: dict[EvidenceKind, Evidence]
 ) -> Hypothesis:
     kinds = dict.fromkeys([EvidenceKind.EXECUTION, *(_KIND_OF[clue] for clue in ranked.clues)])
     against = [_KIND_OF[clue] for clue in ranked.against]
@@ -267,7 +272,7 @@ async def _hypothesis(
     if Clue.CONTROL_PASSED in ranked.clues and EvidenceKind.HISTORY in pieces:
         counter.append(pieces[EvidenceKind.HISTORY].id)
     return Hypothesis(
-        id=HypothesisId.of(await new_id(session)),
+        id=fresh,
         cause=ranked.cause,
         statement=_statement(ranked.cause, gathered),
         confidence=round(ranked.confidence, 4),

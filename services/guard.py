@@ -1,6 +1,6 @@
 """What stops an effect or a request: an inactive org, an unknown or inactive workflow, a spent quota, a kill switch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,7 +41,7 @@ class Guard:
             raise NotFoundError(f"no such workflow in {org.shown}")
         if not found.is_active:
             raise StoppedError(f"the workflow {found.name} is not active")
-        _refuse_engaged(await switches.hold(session, {SwitchLevel.WORKFLOW: found.name}, found.id))
+        _refuse_engaged(await switches.hold(session, found.id, found.name))
         return found.id
 
     async def check_may_act(self, session: AsyncSession, org: OrgId, scope: SwitchScope) -> None:
@@ -51,14 +51,12 @@ class Guard:
             StoppedError: names the widest engaged switch and why; a switch that cannot be read counts as engaged.
                 An org that is not active acts no more than one that is stopped.
         """
-        workflow = await workflows.find(session, scope.workflow)
-        held = await switches.hold(session, _asked(scope, workflow), workflow.id if workflow else None)
-        found = [*await switches.platform(session, self._region), *held]
+        found = await switches.hold_over(session, self._region, scope)
         for level in _ALWAYS_THERE:
-            if not any(switch.level is level for switch in found):
+            if not any(switch.level is level for switch in found.switches):
                 raise StoppedError(f"the kill switch of the level {level} cannot be read in {org.shown}, so nothing acts")
-        _refuse_engaged(found)
-        if not (await identity.get_org(session, org)).is_active:
+        _refuse_engaged(found.switches)
+        if not found.org_is_active:
             raise StoppedError(f"the org {org.shown} is not active")
 
     async def check_may_run_code(self, session: AsyncSession, org: OrgId) -> None:
@@ -92,13 +90,7 @@ class Guard:
         return self._defaults[name]
 
 
-def _asked(scope: SwitchScope, workflow: workflows.Workflow | None) -> dict[SwitchLevel, str]:
-    """A switch is kept under the workflow's name, whether the scope says its name or its id."""
-    named = {SwitchLevel.WORKFLOW: workflow.name} if workflow else {}
-    return {level: subject for level, subject in (scope.subjects() | named).items() if subject}
-
-
-def _refuse_engaged(found: list[KillSwitch]) -> None:
+def _refuse_engaged(found: Sequence[KillSwitch]) -> None:
     engaged = [switch for switch in found if switch.is_active]
     if engaged:
         order = list(SwitchLevel)

@@ -50,12 +50,11 @@ class CitationRow(SQLModel, table=True):
 
 
 async def add(session: AsyncSession, org: OrgId, incident: IncidentId, diagnosis_id: UUID, diagnosis: Diagnosis) -> None:
+    ranked = enumerate(diagnosis.hypotheses, start=1)
     session.add_all(_evidence_row(org, incident, piece) for piece in diagnosis.evidence)
+    session.add_all(_hypothesis_row(org, incident, diagnosis_id, rank, hypothesis) for rank, hypothesis in ranked)
     await session.flush()
-    for rank, hypothesis in enumerate(diagnosis.hypotheses, start=1):
-        session.add(_hypothesis_row(org, incident, diagnosis_id, rank, hypothesis))
-        await session.flush()
-        session.add_all(_citations(org, hypothesis))
+    session.add_all(citation for hypothesis in diagnosis.hypotheses for citation in _citations(org, hypothesis))
     await session.flush()
 
 

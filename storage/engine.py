@@ -15,7 +15,9 @@ owner's rights; only upkeep may call it.
 """
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
@@ -24,9 +26,9 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, func, text
+from sqlalchemy import Column, DateTime, event, func, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import select
@@ -43,17 +45,17 @@ _ATTEMPTS = 7
 
 CHECKOUT = timedelta(seconds=1.5)
 STATEMENT = timedelta(seconds=15)
+_IDLE = timedelta(seconds=30)
 STANDSTILL = timedelta(seconds=10)  # a worker that stands still in a transaction keeps its rows no longer
 
 
 def open_engine(url: str, *, size: int = 8, name: str = "suture") -> AsyncEngine:
     """A bounded pool on `url`; every statement has a time limit, and a dead connection is noticed before it is used."""
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=size,
         max_overflow=0,
         pool_timeout=CHECKOUT.total_seconds(),
-        pool_pre_ping=True,
         connect_args={
             "timeout": 3,
             "server_settings": {
@@ -64,6 +66,27 @@ def open_engine(url: str, *, size: int = 8, name: str = "suture") -> AsyncEngine
             },
         },
     )
+    _replace_the_dead(engine)
+    return engine
+
+
+def _replace_the_dead(engine: AsyncEngine) -> None:
+    """A server that ends a connection says so; only one that was idle for a while is asked, for that is three round trips."""
+    pool, dialect = engine.sync_engine.pool, engine.sync_engine.dialect
+
+    @event.listens_for(pool, "checkin")
+    def returned(_: Any, record: Any) -> None:
+        record.info["since"] = time.monotonic()
+
+    @event.listens_for(pool, "checkout")
+    def taken(connection: Any, record: Any, _: Any) -> None:
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError
+        if time.monotonic() - record.info.get("since", math.inf) > _IDLE.total_seconds():
+            try:
+                dialect.do_ping(connection)
+            except dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError from error
 
 
 class _Whole:
@@ -199,8 +222,12 @@ async def now(session: AsyncSession) -> Instant:
 
 async def new_id(session: AsyncSession) -> UUID:
     """A UUIDv7 made by the database."""
-    fresh: UUID = (await session.scalars(select(func.uuidv7()))).one()
-    return fresh
+    return (await new_ids(session, 1))[0]
+
+
+async def new_ids(session: AsyncSession, count: int) -> list[UUID]:
+    """So many of them, in ascending order."""
+    return list(await session.scalars(text("select uuidv7() from generate_series(1, :count)"), {"count": count}))
 
 
 def moment(*, nullable: bool = False) -> Any:

@@ -1,15 +1,16 @@
 """Kill switches and quotas as rows; a switch's row is locked by whoever is about to act under it."""
 
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import Uuid, bindparam, func, or_, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
-from domain.base import KillSwitchId, OrgId, PrincipalId, WorkflowId
-from domain.identity import KillSwitch, SwitchLevel
+from domain.base import KillSwitchId, OrgId, PrincipalId, Value, WorkflowId
+from domain.identity import KillSwitch, SwitchLevel, SwitchScope
 from storage.engine import moment
 
 
@@ -35,24 +36,69 @@ class PlatformKillSwitchRow(SQLModel, table=True):
     changed_at: datetime | None = Field(default=None, sa_column=moment())
 
 
-async def platform(session: AsyncSession, region: str) -> list[KillSwitch]:
-    """The global switch and the region's. Not locked: the application has no right to lock what it cannot change."""
-    here = or_(
-        (col(PlatformKillSwitchRow.level) == SwitchLevel.GLOBAL) & (col(PlatformKillSwitchRow.subject) == "*"),
-        (col(PlatformKillSwitchRow.level) == SwitchLevel.REGION) & (col(PlatformKillSwitchRow.subject) == region),
+class Standing(Value):
+    """What may stop an effect: the switches over it, and whether its org is active."""
+
+    switches: tuple[KillSwitch, ...]
+    org_is_active: bool
+
+
+_STANDING = text("""
+with named as (
+  select id, name from workflows where name = :workflow or id = :id order by id limit 1
+), held as (
+  select level, subject, is_active, reason, changed_at from kill_switches
+  where (level = 'org' and subject = '*')
+     or (level = 'workflow' and subject in (:workflow, (select name from named)))
+     or (level = 'workflow' and workflow_id = (select id from named))
+     or (level = 'vendor' and subject = :vendor)
+     or (level = 'action' and subject = :action)
+  order by id for share
+), wide as (
+  select level, subject, is_active, reason, changed_at from platform_kill_switches
+  where (level = 'global' and subject = '*') or (level = 'region' and subject = :region)
+)
+select *, coalesce((select is_active from orgs where id = suture.org()), false) as org_is_active
+from (select * from held union all select * from wide) as over
+""").bindparams(bindparam("id", type_=Uuid))
+
+
+async def hold_over(session: AsyncSession, region: str, scope: SwitchScope) -> Standing:
+    """Everything that may stop an effect, in one look before each of them.
+
+    The org's switches are locked, so that nobody engages one before this transaction ends; those of the platform are not:
+    the application has no right to lock what it cannot change.
+    """
+    asked = scope.model_dump() | {"id": _id(scope.workflow), "region": region}
+    rows = (await session.execute(_STANDING, asked)).all()
+    return Standing(
+        switches=tuple(
+            KillSwitch(
+                level=SwitchLevel(row.level),
+                subject=row.subject,
+                is_active=row.is_active,
+                reason=row.reason,
+                changed_at=row.changed_at,
+            )
+            for row in rows
+        ),
+        org_is_active=bool(rows) and rows[0].org_is_active,
     )
-    return [_to_platform(row) for row in await session.scalars(select(PlatformKillSwitchRow).where(here))]
 
 
-async def hold(session: AsyncSession, subjects: dict[SwitchLevel, str], workflow: WorkflowId | None) -> list[KillSwitch]:
-    """The org's switches over these subjects, locked so that nobody engages one before this transaction ends."""
-    named = [
-        (col(KillSwitchRow.level) == level) & (col(KillSwitchRow.subject) == subject) for level, subject in subjects.items()
-    ]
-    if workflow is not None:
-        named.append((col(KillSwitchRow.level) == SwitchLevel.WORKFLOW) & (col(KillSwitchRow.workflow_id) == workflow))
-    statement = select(KillSwitchRow).where(or_(*named)).order_by(col(KillSwitchRow.id)).with_for_update(read=True)
-    return [_to_switch(row) for row in await session.scalars(statement)]
+def _id(workflow: str) -> UUID | None:
+    """A scope says a workflow's name or its id."""
+    with suppress(ValueError):
+        return WorkflowId.of(workflow)
+    return None
+
+
+async def hold(session: AsyncSession, workflow: WorkflowId, name: str) -> list[KillSwitch]:
+    """The switches of one workflow, locked so that nobody engages one before this transaction ends."""
+    same = or_(col(KillSwitchRow.subject) == name, col(KillSwitchRow.workflow_id) == workflow)
+    statement = select(KillSwitchRow).where(col(KillSwitchRow.level) == SwitchLevel.WORKFLOW, same)
+    rows = await session.scalars(statement.order_by(col(KillSwitchRow.id)).with_for_update(read=True))
+    return [_to_switch(row) for row in rows]
 
 
 async def get(session: AsyncSession, level: SwitchLevel, subject: str) -> KillSwitch | None:
