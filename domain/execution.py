@@ -22,6 +22,21 @@ class RunStatus(StrEnum):
         return self in {RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED}
 
 
+def may_follow(before: RunStatus, after: RunStatus) -> bool:
+    """Whether a run has this move: one that has ended goes on only by a replay, which it waits for; a success stays one."""
+    match after:
+        case RunStatus.PENDING:
+            return before is RunStatus.PENDING
+        case RunStatus.RUNNING:
+            return not before.is_final
+        case RunStatus.WAITING:
+            return before is not RunStatus.SUCCEEDED
+        case RunStatus.SUCCEEDED:
+            return before in {RunStatus.RUNNING, RunStatus.SUCCEEDED}
+        case RunStatus.FAILED | RunStatus.CANCELLED:
+            return not before.is_final or before is after
+
+
 class Execution(Value):
     id: ExecutionId
     org: OrgId

@@ -5,7 +5,6 @@ from enum import StrEnum
 from pydantic import Field, JsonValue
 
 from domain.base import ExecutionId, IncidentId, Instant, OrgId, Value, WorkflowId
-from domain.errors import ConflictError
 
 
 class Severity(StrEnum):
@@ -39,14 +38,9 @@ WORKING = frozenset(
 )
 
 
-def check_move(before: Status, after: Status) -> None:
-    """Refuse a move that the story does not have: what has ended stays ended.
-
-    Raises:
-        ConflictError: `before` is an end.
-    """
-    if before in ENDED and after is not before:
-        raise ConflictError(f"the incident is {before} and cannot become {after}")
+def may_follow(before: Status, after: Status) -> bool:
+    """Whether the story has this move: what has ended stays ended."""
+    return before not in ENDED or after is before
 
 
 class Incident(Value):

@@ -60,7 +60,22 @@ class PlanStatus(StrEnum):
 _LONGEST_LINE = 4096
 _LARGEST_PLAN = 64 * 1024
 
-CLOSED = frozenset(PlanStatus) - {PlanStatus.DRAFT, PlanStatus.AWAITING_APPROVAL, PlanStatus.GRANTED, PlanStatus.EXECUTING}
+
+_ON_ITS_WAY = (PlanStatus.DRAFT, PlanStatus.AWAITING_APPROVAL, PlanStatus.GRANTED, PlanStatus.EXECUTING)
+CLOSED = frozenset(PlanStatus) - frozenset(_ON_ITS_WAY)
+
+
+def may_follow(before: PlanStatus, after: PlanStatus) -> bool:
+    """Whether a plan has this move: it only goes on, nothing but a granted plan is executed, and what is closed stays closed.
+
+    One that was withdrawn while it was executed still says how that ended.
+    """
+    if after in CLOSED:
+        return True
+    if after is PlanStatus.EXECUTING:
+        return before in {PlanStatus.GRANTED, PlanStatus.EXECUTING}
+    return before not in CLOSED and _ON_ITS_WAY.index(before) <= _ON_ITS_WAY.index(after)
+
 
 Argument = Annotated[
     str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+$")

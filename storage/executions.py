@@ -11,8 +11,8 @@ from sqlalchemy.orm import defer
 from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import ExecutionId, IncidentId, Instant, OrgId, PipelineId, PrincipalId
-from domain.errors import LeaseLostError, NotFoundError
-from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, RunStatus
+from domain.errors import ConflictError, LeaseLostError, NotFoundError
+from domain.execution import Attempt, AttemptKind, AttemptStatus, Execution, RunStatus, may_follow
 from domain.stage import StageResult, SupervisorHandle
 from storage.engine import document, moment
 
@@ -77,11 +77,21 @@ async def add(session: AsyncSession, execution: Execution) -> None:
 
 
 async def change(session: AsyncSession, execution: ExecutionId, **values: Any) -> None:
-    """Set columns of one execution; `started_at=True` and `finished_at=True` mean the database's clock."""
+    """Set columns of one execution; `started_at=True` and `finished_at=True` mean the database's clock.
+
+    Raises:
+        ConflictError: a run has no such move to `status`.
+    """
     for name in ("started_at", "finished_at"):
         if values.get(name) is True:
             values[name] = func.suture.now()
-    await session.execute(update(ExecutionRow).where(col(ExecutionRow.id) == execution).values(**values))
+    there = update(ExecutionRow).where(col(ExecutionRow.id) == execution)
+    status = values.get("status")
+    if status is not None:
+        there = there.where(col(ExecutionRow.status).in_([each for each in RunStatus if may_follow(each, status)]))
+    changed = await session.execute(there.values(**values).returning(col(ExecutionRow.id)))
+    if changed.first() is None and status is not None:
+        raise ConflictError(f"the run {execution.shown} cannot become {status} any more")
 
 
 async def get(session: AsyncSession, execution: ExecutionId) -> Execution:

@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import Update, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import IncidentId, OrgId, WorkflowId
-from domain.errors import NotFoundError
-from domain.incident import Incident, Severity, Status, check_move
+from domain.errors import ConflictError, NotFoundError
+from domain.incident import Incident, Severity, Status, may_follow
 from storage.engine import document, moment
 
 
@@ -91,21 +91,26 @@ async def move(session: AsyncSession, incident: Incident, status: Status, *, end
     """The incident with its new status, stored.
 
     Raises:
-        ConflictError: it has ended.
+        ConflictError: the story has no such move.
     """
-    check_move(incident.status, status)
     if ended:
         values["ended_at"] = func.suture.now()
-    statement = update(IncidentRow).where(col(IncidentRow.id) == incident.id).values(status=str(status), **values)
-    await session.execute(statement)
-    return await get(session, incident.id)
+    moved = _moved(incident.id, status).values(**values).returning(IncidentRow)
+    row = await session.scalar(moved, execution_options={"populate_existing": True})
+    if row is None:
+        raise ConflictError(f"the incident is {incident.status} and cannot become {status}")
+    return to_value(row)
 
 
 async def progress(session: AsyncSession, incident: IncidentId, status: Status) -> None:
     """Show how far the story is, unless it has ended."""
-    current = await get_for_update(session, incident)
-    if current.ended_at is None:
-        await move(session, current, status)
+    await session.execute(_moved(incident, status).where(col(IncidentRow.ended_at).is_(None)))
+
+
+def _moved(incident: IncidentId, status: Status) -> Update:
+    before = [str(each) for each in Status if may_follow(each, status)]
+    there = update(IncidentRow).where(col(IncidentRow.id) == incident, col(IncidentRow.status).in_(before))
+    return there.values(status=str(status)).execution_options(synchronize_session=False)
 
 
 async def page(

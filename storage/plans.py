@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
 from domain.base import IncidentId, PlanId
-from domain.errors import NotFoundError
-from domain.plan import CLOSED, FixPlan, PlanState, PlanStatus
+from domain.errors import ConflictError, NotFoundError
+from domain.plan import CLOSED, FixPlan, PlanState, PlanStatus, may_follow
 from domain.preflight import Preflight
 from storage.engine import document, moment
 from storage.executions import ExecutionRow
+
+_OPEN = tuple(str(each) for each in PlanStatus if each not in CLOSED)
 
 
 class PlanRow(SQLModel, table=True):
@@ -99,8 +101,7 @@ async def of_incident(session: AsyncSession, incident: IncidentId, *, limit: int
 
 async def lock_open(session: AsyncSession, incident: IncidentId) -> list[PlanId]:
     """The incident's plans that are not closed, locked in one order until the transaction ends."""
-    open_ones = [str(each) for each in PlanStatus if each not in CLOSED]
-    statement = select(PlanRow.id).where(PlanRow.incident_id == incident, col(PlanRow.status).in_(open_ones))
+    statement = select(PlanRow.id).where(PlanRow.incident_id == incident, col(PlanRow.status).in_(_OPEN))
     return [PlanId.of(each) for each in await session.scalars(statement.order_by(col(PlanRow.id)).with_for_update())]
 
 
@@ -109,10 +110,9 @@ async def carried_elsewhere(session: AsyncSession, incident: IncidentId, *, carr
 
     A replay is no story of the incident: it neither ends it nor speaks for the other runs that wait in it.
     """
-    open_ones = [str(each) for each in PlanStatus if each not in CLOSED]
     statement = select(PlanRow.id).where(
         PlanRow.incident_id == incident,
-        col(PlanRow.status).in_(open_ones),
+        col(PlanRow.status).in_(_OPEN),
         PlanRow.carrier != carrier,
         col(PlanRow.carrier).not_like("recovery/%"),
     )
@@ -127,9 +127,8 @@ async def is_executing(session: AsyncSession, incident: IncidentId) -> bool:
 
 async def carriers_at_work(session: AsyncSession, *, limit: int) -> list[str]:
     """The engine's workflow ids of plans that are carried or executed right now."""
-    open_ones = [str(each) for each in PlanStatus if each not in CLOSED]
     rows = await session.execute(
-        select(PlanRow.org_id, PlanRow.id, PlanRow.carrier).where(col(PlanRow.status).in_(open_ones)).limit(limit)
+        select(PlanRow.org_id, PlanRow.id, PlanRow.carrier).where(col(PlanRow.status).in_(_OPEN)).limit(limit)
     )
     return [workflow for row in rows for workflow in (row.carrier, f"fix/{row.org_id}/{row.id}")]
 
@@ -141,8 +140,12 @@ async def superseder(session: AsyncSession, plan: PlanId) -> PlanId | None:
 
 
 async def set_status(session: AsyncSession, plan: PlanId, status: PlanStatus) -> None:
-    values = {"status": str(status), "updated_at": func.suture.now()}
-    await session.execute(update(PlanRow).where(col(PlanRow.id) == plan).values(**values))
+    """Raises ConflictError: a plan has no such move."""
+    before = [str(each) for each in PlanStatus if may_follow(each, status)]
+    there = update(PlanRow).where(col(PlanRow.id) == plan, col(PlanRow.status).in_(before))
+    moved = there.values(status=str(status), updated_at=func.suture.now()).returning(col(PlanRow.id))
+    if (await session.execute(moved)).first() is None:
+        raise ConflictError(f"the plan {plan.shown} cannot become {status} any more")
 
 
 async def add_preflight(session: AsyncSession, state: PlanState, preflight: Preflight) -> None:

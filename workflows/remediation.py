@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -10,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.execution import Execution
     from domain.errors import LeaseLostError
+    from domain.execution import Unserved
     from domain.outcome import (
         Begun,
         RemediationEnd,
@@ -22,10 +24,12 @@ with workflow.unsafe.imports_passed_through():
     from domain.plan import Direction
     from domain.refs import PlanErrand
     from workflows import details, options
+    from workflows.serving import served
     from workflows.trying import Tries, is_refused, is_untouched
 
 _AT_LEAST = timedelta(minutes=30)
-"""How long an outage is waited out although the evidence is due: an undo may begin late, and its leases outlive this."""
+"""How long an outage is waited out, or a worker waited for, although the evidence is due: an undo may begin late, and its
+leases outlive this."""
 
 
 @workflow.defn
@@ -126,13 +130,23 @@ class RemediationWorkflow:
         return RemediationOutcome.ROLLED_BACK
 
     async def _step(self, begun: Begun, index: int, direction: Direction) -> StepOutcome:
-        """One step once: what a try leaves unsaid is asked of the next. Lost workers are counted, outages waited out."""
+        """One step once: what a try leaves unsaid is asked of the next.
+
+        Lost workers are counted; an outage is waited out, and so is an environment that nobody serves.
+        """
         ref = StepRef(plan=self._ref, step=index, direction=direction)
-        tries = Tries(max(self._judge_by, workflow.now() + _AT_LEAST))
-        otherwise = StepOutcome.UNTOUCHED
+        until = max(self._judge_by, workflow.now() + _AT_LEAST)
+        tries, otherwise = Tries(until), StepOutcome.UNTOUCHED
+        work = Unserved(
+            org=self._ref.org,
+            environment=begun.environment,
+            stage=f"{direction} step {index}",
+            since=workflow.now(),
+            plan=self._ref.id,
+        )
         while True:
             try:
-                return await self._try(begun, ref)
+                return await served(partial(self._try, begun, ref), work, until=until)
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
@@ -141,13 +155,13 @@ class RemediationWorkflow:
                 if not await tries.next_after(error):
                     return otherwise
 
-    async def _try(self, begun: Begun, ref: StepRef) -> StepOutcome:
+    async def _try(self, begun: Begun, ref: StepRef, within: timedelta) -> StepOutcome:
         return await workflow.execute_activity_method(
             Execution.run_step,
             ref,
             task_queue=Execution.queue.format(environment=begun.environment),
             summary=f"{ref.direction} step {ref.step}",
-            **options.MUTATE | {"start_to_close_timeout": 10 * begun.lease},
+            **options.MUTATE | {"start_to_close_timeout": 10 * begun.lease, "schedule_to_start_timeout": within},
         )
 
     async def _prepare(self, begun: Begun) -> None:

@@ -9,8 +9,10 @@ from sqlalchemy import text
 
 from domain.audit import AuditFilter
 from domain.execution import RunStatus
+from domain.identity import SwitchLevel
 from domain.incident import Status
 from domain.plan import Mode, PlanStatus
+from storage import switches
 from tests.engine import until
 from tests.workflows.suggestions import an_incident_at_rest
 from worker import open_worker
@@ -63,9 +65,15 @@ async def _until_noted(scene):
 
 
 async def test_work_that_nobody_serves_is_noted_and_its_wait_ends(unserved):
-    """The minute after which it is noted is a real one, so the three stories wait for theirs together."""
+    """The minute after which it is noted is a real one, so the stories wait for theirs together."""
+    stories = (
+        _goes_on_when_somebody_comes,
+        _fails_after_its_time_to_heal,
+        _is_blocked_when_no_run_waits_any_more,
+        _is_undone_when_somebody_comes,
+    )
     async with asyncio.TaskGroup() as group:
-        for story in (_goes_on_when_somebody_comes, _fails_after_its_time_to_heal, _is_blocked_when_no_run_waits_any_more):
+        for story in stories:
             group.create_task(story(unserved))
 
 
@@ -105,3 +113,23 @@ async def _is_blocked_when_no_run_waits_any_more(unserved):
     assert await scene.carried(plan) == Status.BLOCKED
     assert (await scene.plans(run.incident))[0].status is PlanStatus.NEEDS_HUMAN
     assert "execution.unserved" in await scene.actions(run.incident)
+
+
+async def _is_undone_when_somebody_comes(unserved):
+    """An undo waits for a worker too: that none was there for minutes is no undo that failed, and throws no switch."""
+    scene, pool = await unserved()
+    run = await scene.break_and_run()
+    approval = await scene.approval()
+    scene.hold("check")
+    await scene.decide(approval)
+    await scene.until_held("check")
+    (plan,) = await scene.plans(run.incident)
+    await pool.close()
+    scene.release("check")
+    await scene.remediation_of(plan).cancel()
+    await _until_noted(scene)
+    await pool.open()
+    await scene.until_told(run.incident, "remediation.rolled_back")
+    assert (await scene.current()).version == 2
+    async with scene.world.database.transaction(scene.tenant.org) as session:
+        assert await switches.get(session, SwitchLevel.WORKFLOW, "orders") is None
