@@ -1,9 +1,10 @@
 """Carry one plan: preflight, permission, remediation. Shared by every workflow that has a plan to carry."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import SearchAttributeUpdate, WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -44,6 +45,7 @@ class Carrying:
         self._is_told_to_execute = False
         self._carried: PlanId | None = None
         self._waits_until: datetime | None = None
+        self._where: tuple[SearchAttributeUpdate[Any], ...] = ()
 
     @workflow.update
     async def decide(self, request: RequestId) -> Settled:
@@ -108,7 +110,8 @@ class Carrying:
         return refused or await self._remediate(ref)
 
     async def _preflight(self, ref: PlanRef, state: PlanState) -> Preflighted:
-        details.enter("preflight", f"preflight of **{state.plan.summary}**", details.PLAN_ID.value_set(str(ref.id)))
+        plan = details.PLAN_ID.value_set(str(ref.id))
+        details.enter("preflight", f"preflight of **{state.plan.summary}**", plan, *self._where)
         until = options.ends(state.heal_by)
         runs = await insist(lambda: self._rehearse(ref, state, until), until=until)
         return await workflow.execute_activity_method(
@@ -131,17 +134,14 @@ class Carrying:
             await workflow.execute_activity_method(Governance.grant_alone, ref, task_queue=Governance.queue, **options.RECORD)
             return None
         self._is_asking = True
-        standing = await workflow.execute_activity_method(
+        await workflow.execute_activity_method(
             Governance.open_approval, ref, task_queue=Governance.queue, **options.policy(self._waits_until)
         )
         self._is_open = True
-        deadline = details.APPROVAL_DEADLINE.value_set(standing.decide_by)
-        details.enter(
-            "approval", f"waiting for people until {standing.decide_by:%Y-%m-%d %H:%M} UTC", deadline, needs_human=True
-        )
         return _refusal(await self._decided(ref))
 
     async def _decided(self, ref: PlanRef) -> Standing:
+        is_told = False
         while True:
             seen = self._stirred
             standing: Standing = await workflow.execute_activity_method(
@@ -149,6 +149,10 @@ class Carrying:
             )
             if standing.status is not ApprovalStatus.OPEN:
                 return standing
+            if not is_told:
+                until, deadline = standing.decide_by, details.APPROVAL_DEADLINE.value_set(standing.decide_by)
+                details.enter("approval", f"waiting for people until {until:%Y-%m-%d %H:%M} UTC", deadline, needs_human=True)
+                is_told = True
             await self._stir(seen, standing.look_again_in, "remind, escalate or expire")
 
     async def _order(self, ref: PlanRef) -> Status | None:
@@ -183,7 +187,7 @@ class Carrying:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 task_queue="orchestrator",
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=details.of_child(self._org, "execution"),
+                search_attributes=details.at_start(self._org, "execution"),
                 static_summary="execute, verify, undo on breach",
             )
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:

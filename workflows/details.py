@@ -20,8 +20,8 @@ APPROVAL_DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
 KEYS = (STAGE, OUTCOME, PLAN_ID, ORG_ID, SERVICE, ENVIRONMENT, NEEDS_HUMAN, APPROVAL_DEADLINE)
 
 
-def of_child(org: OrgId, stage: str) -> TypedSearchAttributes:
-    """What a child is found by from its start."""
+def at_start(org: OrgId, stage: str) -> TypedSearchAttributes:
+    """What a story is found by from its start, which costs no event of its own."""
     return TypedSearchAttributes([SearchAttributePair(ORG_ID, str(org)), SearchAttributePair(STAGE, stage)])
 
 
@@ -31,6 +31,10 @@ def show(sentence: str) -> None:
 
 
 def enter(stage: str, sentence: str, *known: SearchAttributeUpdate[Any], needs_human: bool = False) -> None:
-    """As `show`, at the beginning of a stage, with what is `known` by then: each call is an event of the history."""
+    """As `show`, where the story may stay for longer, with what is `known` by then: people filter by that.
+
+    Each call is an event of the history and a write to the index that the Web UI searches, as dear as an activity: what
+    passes in a moment is only shown.
+    """
     show(sentence)
     workflow.upsert_search_attributes([STAGE.value_set(stage), NEEDS_HUMAN.value_set(needs_human), *known])

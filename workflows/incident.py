@@ -14,6 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.carrying import PLANS, Carrying
     from workflows.trying import insist
 
+FIRST_STAGE = "diagnosis"
+
 
 @workflow.defn
 class IncidentWorkflow(Carrying):
@@ -30,7 +32,8 @@ class IncidentWorkflow(Carrying):
         status = await self._story(ref)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._next != ref.id or self._heard != self._told:
-            workflow.continue_as_new(IncidentRef(org=ref.org, id=self._next))
+            next_story = IncidentRef(org=ref.org, id=self._next)
+            workflow.continue_as_new(next_story, search_attributes=details.at_start(ref.org, FIRST_STAGE))
         return status
 
     @workflow.signal
@@ -72,8 +75,8 @@ class IncidentWorkflow(Carrying):
             return Status.NEEDS_HUMAN
 
     async def _diagnose(self, ref: IncidentRef, incident: Incident) -> None:
-        where = (details.SERVICE.value_set(incident.service), details.ENVIRONMENT.value_set(incident.environment))
-        details.enter("diagnosis", "finding out why", *where)
+        self._where = (details.SERVICE.value_set(incident.service), details.ENVIRONMENT.value_set(incident.environment))
+        details.show("finding out why")
         cause = await insist(lambda: self._infer(ref), until=options.ends(incident.heal_by))
         details.show(cause or "no cause found")
 
@@ -81,7 +84,7 @@ class IncidentWorkflow(Carrying):
         return await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
 
     async def _plan(self, ref: IncidentRef, incident: Incident, *, supersedes: PlanState | None) -> PlanState | None:
-        details.enter("planning", "choosing the safest fix")
+        details.show("choosing the safest fix")
         wish = PlanWish(
             incident=ref, carrier=workflow.info().workflow_id, supersedes=supersedes.plan.id if supersedes else None
         )
@@ -89,10 +92,12 @@ class IncidentWorkflow(Carrying):
         return await workflow.execute_activity_method(Governance.plan_fix, wish, task_queue=Governance.queue, **limits)
 
     async def _close(self, ref: IncidentRef, status: Status) -> Status:
-        needs_human = status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK}
-        details.enter(status, f"ended: **{status}**", details.OUTCOME.value_set(status), needs_human=needs_human)
         self._told = self._heard
-        return await self._end(ref, status)
+        await self._end(ref, status)
+        needs_human = status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK}
+        outcome = details.OUTCOME.value_set(status)
+        details.enter(status, f"ended: **{status}**", outcome, *self._where, needs_human=needs_human)
+        return status
 
     async def _abandon(self, ref: IncidentRef, plan: PlanState | None) -> None:
         """The story was cut off, or went in circles: nobody decides any more, and a person has to look."""

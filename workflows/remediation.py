@@ -94,7 +94,8 @@ class RemediationWorkflow:
         return await self._verify(begun)
 
     async def _verify(self, begun: Begun) -> RemediationOutcome:
-        details.enter("verify", "waiting for the evidence")
+        details.show("judging the evidence")
+        is_told = False
         while True:
             seen = self._woken
             if await workflow.execute_activity_method(Acting.is_stopped, self._ref, task_queue=Acting.queue, **options.RECORD):
@@ -109,6 +110,9 @@ class RemediationWorkflow:
                 case VerdictOutcome.INCONCLUSIVE:
                     return RemediationOutcome.INCONCLUSIVE
                 case None:
+                    if not is_told:
+                        details.enter("verify", "waiting for the evidence")
+                        is_told = True
                     await self._wait(seen, self._judge_by - workflow.now())
 
     async def _undo_earlier(self, begun: Begun, otherwise: RemediationOutcome) -> RemediationOutcome:
@@ -177,9 +181,9 @@ class RemediationWorkflow:
             workflow.logger.info("time for the last look")
 
     async def _end(self, outcome: RemediationOutcome) -> RemediationOutcome:
-        workflow.upsert_search_attributes([details.OUTCOME.value_set(outcome)])
         end = RemediationEnd(plan=self._ref, outcome=outcome)
         await workflow.execute_activity_method(Acting.end_remediation, end, task_queue=Acting.queue, **options.RECORD)
+        workflow.upsert_search_attributes([details.OUTCOME.value_set(outcome)])
         await workflow.wait_condition(workflow.all_handlers_finished)
         return outcome
 

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from temporalio.converter import WorkflowSerializationContext
 from adapters.codec import ENCODING, OrgCodec
 from domain.base import OrgId
 from tests.replay.fixed import HISTORIES, ORG, FixedKeyring
+from workflows.details import ORG_ID
 
 _LEFT_OUT = ("fifty", "test_letters", "random")
 _PATHS = re.compile(r"(?<![\w+/])/(work|tmp|root|home|usr|var)/[^\s\"\\]*")
@@ -25,18 +27,20 @@ _SHAPES: set[tuple[str, ...]] = set()
 
 
 @pytest_asyncio.fixture(autouse=True)
-async def recorded(request, world, tenant, keyring):
-    """After a test: one file per history whose shape no earlier one had."""
+async def recorded(request, world, keyring):
+    """After a test: one file per history that has begun in it and whose shape no earlier one had."""
+    began = datetime.now(UTC)
     yield
     name = request.node.name
     if any(word in name for word in _LEFT_OUT):
         return
-    async for found in world.client.list_workflows(f"OrgId = '{tenant.org}'"):
+    async for found in world.client.list_workflows(f"StartTime >= '{began.isoformat()}' and OrgId is not null"):
+        org = OrgId.of(found.typed_search_attributes[ORG_ID])
         history = await world.client.get_workflow_handle(found.id, run_id=found.run_id).fetch_history()
         shape = (found.workflow_type, *_shape(history))
         if shape not in _SHAPES:
             _SHAPES.add(shape)
-            await _write(history, found.workflow_type, name, OrgCodec(keyring), tenant.org)
+            await _write(history, found.workflow_type, name, OrgCodec(keyring), org)
 
 
 def _shape(history: WorkflowHistory) -> list[str]:
