@@ -49,6 +49,12 @@ def incident_workflow_id(org: OrgId, environment: str, service: str, signature: 
     return f"inc/{org}/{environment}/{service}/{signature[:16]}"
 
 
+def told_by(incident_workflow: str) -> tuple[str, str]:
+    """The environment and the service that such an id names."""
+    _, _, environment, rest = incident_workflow.split("/", 3)
+    return environment, rest.rsplit("/", 1)[0]
+
+
 class StageRef(Value):
     """One try at one stage of one run; `claim` tells it from every other try."""
 

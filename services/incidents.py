@@ -82,7 +82,7 @@ class Incidents:
         """
         async with self._database.transaction(ref.org) as session:
             incident = await store.get_for_update(session, ref.id)
-            if incident.status in ENDED:
+            if incident.ended_at is not None:
                 return incident
             if status is not Status.VERIFIED and await plans.carried_elsewhere(session, ref.id, carrier=by):
                 return incident

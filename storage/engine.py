@@ -15,7 +15,6 @@ owner's rights; only upkeep may call it.
 """
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -76,13 +75,16 @@ def _replace_the_dead(engine: AsyncEngine) -> None:
 
     @event.listens_for(pool, "checkin")
     def returned(_: Any, record: Any) -> None:
-        record.info["since"] = time.monotonic()
+        record.info["since"] = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     @event.listens_for(pool, "checkout")
     def taken(connection: Any, record: Any, _: Any) -> None:
+        since = record.info.get("since")
+        if since is None:
+            return
         if connection.driver_connection.is_closed():
             raise InvalidatePoolError
-        if time.monotonic() - record.info.get("since", math.inf) > _IDLE.total_seconds():
+        if time.clock_gettime(time.CLOCK_BOOTTIME) - since > _IDLE.total_seconds():
             try:
                 dialect.do_ping(connection)
             except dialect.loaded_dbapi.Error as error:

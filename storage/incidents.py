@@ -91,7 +91,7 @@ async def move(session: AsyncSession, incident: Incident, status: Status, *, end
     """The incident with its new status, stored.
 
     Raises:
-        ConflictError: the story has no such move.
+        ConflictError: the story has no such move, or has ended.
     """
     if ended:
         values["ended_at"] = func.suture.now()
@@ -104,12 +104,15 @@ async def move(session: AsyncSession, incident: Incident, status: Status, *, end
 
 async def progress(session: AsyncSession, incident: IncidentId, status: Status) -> None:
     """Show how far the story is, unless it has ended."""
-    await session.execute(_moved(incident, status).where(col(IncidentRow.ended_at).is_(None)))
+    await session.execute(_moved(incident, status))
 
 
 def _moved(incident: IncidentId, status: Status) -> Update:
+    """A rest that has ended stays ended too."""
     before = [str(each) for each in Status if may_follow(each, status)]
-    there = update(IncidentRow).where(col(IncidentRow.id) == incident, col(IncidentRow.status).in_(before))
+    there = update(IncidentRow).where(
+        col(IncidentRow.id) == incident, col(IncidentRow.status).in_(before), col(IncidentRow.ended_at).is_(None)
+    )
     return there.values(status=str(status)).execution_options(synchronize_session=False)
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Uuid, bindparam, func, or_, text, update
@@ -43,7 +44,7 @@ class Standing(Value):
     org_is_active: bool
 
 
-_STANDING = text("""
+_HELD = text("""
 with named as (
   select id, name from workflows where name = :workflow or id = :id order by id limit 1
 ), held as (
@@ -54,35 +55,29 @@ with named as (
      or (level = 'vendor' and subject = :vendor)
      or (level = 'action' and subject = :action)
   order by id for share
-), wide as (
-  select level, subject, is_active, reason, changed_at from platform_kill_switches
-  where (level = 'global' and subject = '*') or (level = 'region' and subject = :region)
 )
-select *, coalesce((select is_active from orgs where id = suture.org()), false) as org_is_active
-from (select * from held union all select * from wide) as over
+select * from held
 """).bindparams(bindparam("id", type_=Uuid))
 
 
-async def hold_over(session: AsyncSession, region: str, scope: SwitchScope) -> Standing:
-    """Everything that may stop an effect, in one look before each of them.
+_WIDE = text("""
+select level, subject, is_active, reason, changed_at,
+  coalesce((select is_active from orgs where id = suture.org()), false) as org_is_active
+from platform_kill_switches
+where (level = 'global' and subject = '*') or (level = 'region' and subject = :region)
+""")
 
-    The org's switches are locked, so that nobody engages one before this transaction ends; those of the platform are not:
-    the application has no right to lock what it cannot change.
+
+async def hold_over(session: AsyncSession, region: str, scope: SwitchScope) -> Standing:
+    """Everything that may stop an effect, as it is just before it.
+
+    The org's switches are locked, so that nobody engages one before this transaction ends. Those of the platform are read
+    after that, for the lock may be waited for, and not locked: the application has no right to lock what it cannot change.
     """
-    asked = scope.model_dump() | {"id": _id(scope.workflow), "region": region}
-    rows = (await session.execute(_STANDING, asked)).all()
+    held = (await session.execute(_HELD, scope.model_dump() | {"id": _id(scope.workflow)})).all()
+    wide = (await session.execute(_WIDE, {"region": region})).all()
     return Standing(
-        switches=tuple(
-            KillSwitch(
-                level=SwitchLevel(row.level),
-                subject=row.subject,
-                is_active=row.is_active,
-                reason=row.reason,
-                changed_at=row.changed_at,
-            )
-            for row in rows
-        ),
-        org_is_active=bool(rows) and rows[0].org_is_active,
+        switches=tuple(_to_standing(row) for row in (*wide, *held)), org_is_active=bool(wide) and wide[0].org_is_active
     )
 
 
@@ -158,6 +153,16 @@ async def put_platform(
         await session.execute(changed.values(values | {"changed_at": func.suture.now()}))
     after = (await session.scalars(there, execution_options={"populate_existing": True})).one()
     return before, _to_platform(after)
+
+
+def _to_standing(row: Any) -> KillSwitch:
+    return KillSwitch(
+        level=SwitchLevel(row.level),
+        subject=row.subject,
+        is_active=row.is_active,
+        reason=row.reason,
+        changed_at=row.changed_at,
+    )
 
 
 def _to_switch(row: KillSwitchRow) -> KillSwitch:

@@ -1,10 +1,9 @@
 """Carry one plan: preflight, permission, remediation. Shared by every workflow that has a plan to carry."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -45,7 +44,6 @@ class Carrying:
         self._is_told_to_execute = False
         self._carried: PlanId | None = None
         self._waits_until: datetime | None = None
-        self._where: tuple[SearchAttributeUpdate[Any], ...] = ()
 
     @workflow.update
     async def decide(self, request: RequestId) -> Settled:
@@ -110,8 +108,7 @@ class Carrying:
         return refused or await self._remediate(ref)
 
     async def _preflight(self, ref: PlanRef, state: PlanState) -> Preflighted:
-        plan = details.PLAN_ID.value_set(str(ref.id))
-        details.enter("preflight", f"preflight of **{state.plan.summary}**", plan, *self._where)
+        details.enter("preflight", f"preflight of **{state.plan.summary}**", details.PLAN_ID.value_set(str(ref.id)))
         until = options.ends(state.heal_by)
         runs = await insist(lambda: self._rehearse(ref, state, until), until=until)
         return await workflow.execute_activity_method(
@@ -187,7 +184,7 @@ class Carrying:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 task_queue="orchestrator",
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=details.at_start(self._org, "execution"),
+                search_attributes=details.of_child(self._org, "execution"),
                 static_summary="execute, verify, undo on breach",
             )
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:

@@ -20,7 +20,7 @@ from domain.approval import Settled
 from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from workflows import details
 from workflows.carrying import Carrying
-from workflows.incident import FIRST_STAGE, IncidentWorkflow
+from workflows.incident import IncidentWorkflow
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.recovery import RecoveryWorkflow
@@ -84,7 +84,7 @@ class TemporalEngine:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal="event",
                 start_signal_args=[ref.id],
-                search_attributes=details.at_start(ref.org, FIRST_STAGE),
+                search_attributes=details.of_incident(ref.org, carrier),
                 static_summary=f"incident {ref.id.shown}",
                 rpc_timeout=_RPC,
             )

@@ -7,6 +7,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAtt
 
 with workflow.unsafe.imports_passed_through():
     from domain.base import OrgId
+    from domain.refs import told_by
 
 STAGE = SearchAttributeKey.for_keyword("Stage")
 OUTCOME = SearchAttributeKey.for_keyword("Outcome")
@@ -20,9 +21,21 @@ APPROVAL_DEADLINE = SearchAttributeKey.for_datetime("ApprovalDeadline")
 KEYS = (STAGE, OUTCOME, PLAN_ID, ORG_ID, SERVICE, ENVIRONMENT, NEEDS_HUMAN, APPROVAL_DEADLINE)
 
 
-def at_start(org: OrgId, stage: str) -> TypedSearchAttributes:
-    """What a story is found by from its start, which costs no event of its own."""
+def of_child(org: OrgId, stage: str) -> TypedSearchAttributes:
+    """What a child is found by from its start."""
     return TypedSearchAttributes([SearchAttributePair(ORG_ID, str(org)), SearchAttributePair(STAGE, stage)])
+
+
+def of_incident(org: OrgId, workflow_id: str) -> TypedSearchAttributes:
+    """What an incident's story is found by from its start; its first stage that lasts is still to come."""
+    environment, service = told_by(workflow_id)
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ORG_ID, str(org)),
+            SearchAttributePair(ENVIRONMENT, environment),
+            SearchAttributePair(SERVICE, service),
+        ]
+    )
 
 
 def show(sentence: str) -> None:
@@ -38,3 +51,8 @@ def enter(stage: str, sentence: str, *known: SearchAttributeUpdate[Any], needs_h
     """
     show(sentence)
     workflow.upsert_search_attributes([STAGE.value_set(stage), NEEDS_HUMAN.value_set(needs_human), *known])
+
+
+def end(outcome: str, *, needs_human: bool) -> None:
+    """As `enter`, in a workflow's last task: how it ended, and whether a person has to look."""
+    enter(outcome, f"ended: **{outcome}**", OUTCOME.value_set(outcome), needs_human=needs_human)

@@ -7,14 +7,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
     from activities.inference import Inference
     from domain.base import IncidentId
-    from domain.incident import Incident, Status
+    from domain.incident import RESTING, Incident, Status
     from domain.plan import PlanState
     from domain.refs import IncidentRef, PlanRef, PlanWish
     from workflows import details, options
     from workflows.carrying import PLANS, Carrying
     from workflows.trying import insist
-
-FIRST_STAGE = "diagnosis"
 
 
 @workflow.defn
@@ -33,7 +31,8 @@ class IncidentWorkflow(Carrying):
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._next != ref.id or self._heard != self._told:
             next_story = IncidentRef(org=ref.org, id=self._next)
-            workflow.continue_as_new(next_story, search_attributes=details.at_start(ref.org, FIRST_STAGE))
+            attributes = details.of_incident(ref.org, workflow.info().workflow_id)
+            workflow.continue_as_new(next_story, search_attributes=attributes)
         return status
 
     @workflow.signal
@@ -75,7 +74,6 @@ class IncidentWorkflow(Carrying):
             return Status.NEEDS_HUMAN
 
     async def _diagnose(self, ref: IncidentRef, incident: Incident) -> None:
-        self._where = (details.SERVICE.value_set(incident.service), details.ENVIRONMENT.value_set(incident.environment))
         details.show("finding out why")
         cause = await insist(lambda: self._infer(ref), until=options.ends(incident.heal_by))
         details.show(cause or "no cause found")
@@ -84,7 +82,10 @@ class IncidentWorkflow(Carrying):
         return await workflow.execute_activity_method(Inference.diagnose, ref, task_queue=Inference.queue, **options.INFER)
 
     async def _plan(self, ref: IncidentRef, incident: Incident, *, supersedes: PlanState | None) -> PlanState | None:
-        details.show("choosing the safest fix")
+        if supersedes is None:
+            details.show("choosing the safest fix")
+        else:
+            details.enter("planning", "the world has changed: choosing again")
         wish = PlanWish(
             incident=ref, carrier=workflow.info().workflow_id, supersedes=supersedes.plan.id if supersedes else None
         )
@@ -94,9 +95,7 @@ class IncidentWorkflow(Carrying):
     async def _close(self, ref: IncidentRef, status: Status) -> Status:
         self._told = self._heard
         await self._end(ref, status)
-        needs_human = status in {Status.NEEDS_HUMAN, Status.ROLLED_BACK}
-        outcome = details.OUTCOME.value_set(status)
-        details.enter(status, f"ended: **{status}**", outcome, *self._where, needs_human=needs_human)
+        details.end(status, needs_human=status in RESTING)
         return status
 
     async def _abandon(self, ref: IncidentRef, plan: PlanState | None) -> None:

@@ -5,10 +5,10 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.governance import Governance
-    from domain.incident import Status
+    from domain.incident import RESTING, Status
     from domain.plan import PlanState
     from domain.refs import IncidentRef, PlanRef
-    from workflows import options
+    from workflows import details, options
     from workflows.carrying import PLANS, Carrying
 
 
@@ -34,6 +34,7 @@ class PlanWorkflow(Carrying):
             await self._end(incident, Status.NEEDS_HUMAN)
             raise
         await self._end(incident, Status.NEEDS_HUMAN if status is Status.PLANNING else status)
+        details.end(status, needs_human=status in RESTING)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return status
 
@@ -46,6 +47,7 @@ class PlanWorkflow(Carrying):
                 return status
             if not left:
                 break
+            details.enter("planning", "the world has changed: choosing again")
             again: PlanState | None = await workflow.execute_activity_method(
                 Governance.plan_again, self._ref, task_queue=Governance.queue, **options.policy(state.heal_by)
             )

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.incident import Status
     from domain.recovery import RecoveryFinished, RecoveryOutcome
     from domain.refs import PlanRef, RecoveryRef
-    from workflows import options
+    from workflows import details, options
     from workflows.carrying import Carrying
 
 
@@ -37,6 +37,7 @@ class RecoveryWorkflow(Carrying):
             raise
         outcome = _outcome(status)
         await self._finish(ref, outcome)
+        details.end(outcome, needs_human=outcome is not RecoveryOutcome.RECOVERED)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return outcome
 

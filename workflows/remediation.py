@@ -1,8 +1,10 @@
 """Execute one granted plan: prepare, each step once, verify, and undo in reverse when it made things worse."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -27,9 +29,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.serving import served
     from workflows.trying import Tries, is_refused, is_untouched
 
+T = TypeVar("T")
+
 _AT_LEAST = timedelta(minutes=30)
-"""How long an outage is waited out, or a worker waited for, although the evidence is due: an undo may begin late, and its
-leases outlive this."""
+"""How long an undo waits for a worker, and an outage is waited out, although the evidence is due; the leases outlive this."""
+_TAKEN_UP_WITHIN = timedelta(minutes=3)
+"""What nobody takes up within this time is not begun: a person looks instead."""
 
 
 @workflow.defn
@@ -74,19 +79,18 @@ class RemediationWorkflow:
                 raise
             return RemediationOutcome.STALE if _is_held_elsewhere(error) else RemediationOutcome.STOPPED
         for index in begun.steps:
-            _check_wanted()
-            self._begun.append(index)
             details.show(f"step {index}")
             match await self._step(begun, index, Direction.DO):
                 case StepOutcome.DONE | StepOutcome.NOTHING:
-                    continue
+                    self._note_begun(index)
                 case StepOutcome.STOPPED:
                     return RemediationOutcome.STOPPED
                 case StepOutcome.STALE:
-                    return await self._undo_earlier(begun, RemediationOutcome.STALE)
+                    return await self._undo_earlier(begun, index, RemediationOutcome.STALE)
                 case StepOutcome.UNTOUCHED:
-                    return await self._undo_earlier(begun, RemediationOutcome.STOPPED)
+                    return await self._undo_earlier(begun, index, RemediationOutcome.STOPPED)
                 case StepOutcome.FAILED:
+                    self._note_begun(index)
                     return await self._undo(begun)
                 case StepOutcome.UNKNOWN:
                     return RemediationOutcome.UNDO_FAILED
@@ -115,9 +119,14 @@ class RemediationWorkflow:
                         is_told = True
                     await self._wait(seen, self._judge_by - workflow.now())
 
-    async def _undo_earlier(self, begun: Begun, otherwise: RemediationOutcome) -> RemediationOutcome:
-        """The last step has done nothing, so it is not undone; where it was the first, nothing is."""
-        self._begun.pop()
+    def _note_begun(self, index: int) -> None:
+        """A worker may have acted: from now on the step is one of those to undo."""
+        if index not in self._begun:
+            self._begun.append(index)
+
+    async def _undo_earlier(self, begun: Begun, index: int, otherwise: RemediationOutcome) -> RemediationOutcome:
+        """This step has done nothing, so it is not undone; where it was the first, nothing is."""
+        self._begun = [each for each in self._begun if each != index]
         return await self._undo(begun) if self._begun else otherwise
 
     async def _undo(self, begun: Begun) -> RemediationOutcome:
@@ -134,30 +143,37 @@ class RemediationWorkflow:
         return RemediationOutcome.ROLLED_BACK
 
     async def _step(self, begun: Begun, index: int, direction: Direction) -> StepOutcome:
-        """One step once: what a try leaves unsaid is asked of the next.
-
-        Lost workers are counted; an outage is waited out, and so is an environment that nobody serves.
-        """
-        ref = StepRef(plan=self._ref, step=index, direction=direction)
-        until = max(self._judge_by, workflow.now() + _AT_LEAST)
-        tries, otherwise = Tries(until), StepOutcome.UNTOUCHED
-        work = Unserved(
-            org=self._ref.org,
-            environment=begun.environment,
-            stage=f"{direction} step {index}",
-            since=workflow.now(),
-            plan=self._ref.id,
-        )
+        """One step once: what a try leaves unsaid is asked of the next. Lost workers are counted, outages waited out."""
+        ref, otherwise = StepRef(plan=self._ref, step=index, direction=direction), StepOutcome.UNTOUCHED
+        tries: Tries | None = None
         while True:
+            if direction is Direction.DO:
+                _check_wanted()
             try:
-                return await served(partial(self._try, begun, ref), work, until=until)
+                return await self._served(begun, partial(self._try, begun, ref), f"{direction} step {index}", direction)
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
-                if not is_refused(error) and not is_untouched(error):
+                if is_untouched(error):
+                    return otherwise
+                if not is_refused(error):
                     otherwise = StepOutcome.UNKNOWN
+                    if direction is Direction.DO:
+                        self._note_begun(index)
+                tries = tries or Tries(self._patience())
                 if not await tries.next_after(error):
                     return otherwise
+
+    def _patience(self) -> datetime:
+        return max(self._judge_by, workflow.now() + _AT_LEAST)
+
+    async def _served(
+        self, begun: Begun, ask: Callable[[timedelta], Awaitable[T]], stage: str, direction: Direction = Direction.DO
+    ) -> T:
+        """What a worker of the environment answers: an effect is given up soon when none comes, an undo late."""
+        until = self._patience() if direction is Direction.UNDO else workflow.now() + _TAKEN_UP_WITHIN
+        work = Unserved(org=self._ref.org, environment=begun.environment, stage=stage, since=workflow.now(), plan=self._ref.id)
+        return await served(ask, work, until=until)
 
     async def _try(self, begun: Begun, ref: StepRef, within: timedelta) -> StepOutcome:
         return await workflow.execute_activity_method(
@@ -171,7 +187,12 @@ class RemediationWorkflow:
     async def _prepare(self, begun: Begun) -> None:
         queue = Execution.queue.format(environment=begun.environment)
         limits = options.RECORD | {"schedule_to_close_timeout": 10 * begun.lease}
-        await workflow.execute_activity_method(Execution.prepare_targets, self._ref, task_queue=queue, **limits)
+
+        async def ask(within: timedelta) -> None:
+            taken_up = {"schedule_to_start_timeout": min(within, 10 * begun.lease)}
+            await workflow.execute_activity_method(Execution.prepare_targets, self._ref, task_queue=queue, **limits | taken_up)
+
+        await self._served(begun, ask, "preparation")
 
     async def _wait(self, seen: int, left: timedelta) -> None:
         try:

@@ -3,12 +3,13 @@
 import pytest
 import pytest_asyncio
 
+from domain.errors import ConflictError
 from domain.execution import HealingState, RunStatus
 from domain.identity import SwitchLevel
 from domain.incident import Status
 from domain.resumption import ResumptionOutcome
 from domain.stage import Effect
-from storage import executions, remediations
+from storage import executions, incidents, remediations
 from tests.workflows.bench import Bench, Hands
 from tests.workflows.suggestions import an_incident_at_rest
 
@@ -56,8 +57,12 @@ async def test_an_incident_at_rest_ends_with_its_last_run_and_says_so(scene):
     run = await an_incident_at_rest(scene)
     await scene.run_of(run).cancel()
     await scene.until_run(run.id, RunStatus.CANCELLED)
-    assert (await scene.incident(run.incident)).ended_at is not None
+    ended = await scene.incident(run.incident)
+    assert ended.ended_at is not None
     assert (await scene.actions(run.incident))[-1] == "incident.ended"
+    with pytest.raises(ConflictError, match="cannot become diagnosing"):
+        async with scene.world.database.transaction(scene.tenant.org) as session:
+            await incidents.move(session, ended, Status.DIAGNOSING)
 
 
 @pytest.mark.parametrize(("passed", "stage"), [((), "notify"), (("notify",), "check")])

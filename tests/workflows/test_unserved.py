@@ -71,6 +71,7 @@ async def test_work_that_nobody_serves_is_noted_and_its_wait_ends(unserved):
         _fails_after_its_time_to_heal,
         _is_blocked_when_no_run_waits_any_more,
         _is_undone_when_somebody_comes,
+        _is_noted_when_nobody_prepares,
     )
     async with asyncio.TaskGroup() as group:
         for story in stories:
@@ -130,6 +131,22 @@ async def _is_undone_when_somebody_comes(unserved):
     await _until_noted(scene)
     await pool.open()
     await scene.until_told(run.incident, "remediation.rolled_back")
+    assert (await scene.current()).version == 2
+    async with scene.world.database.transaction(scene.tenant.org) as session:
+        assert await switches.get(session, SwitchLevel.WORKFLOW, "orders") is None
+
+
+async def _is_noted_when_nobody_prepares(unserved):
+    """A granted plan whose environment has lost its workers says so; cancelled, it has done nothing and throws no switch."""
+    scene, pool = await unserved()
+    run = await scene.break_and_run()
+    approval = await scene.approval()
+    await pool.close()
+    await scene.decide(approval)
+    await _until_noted(scene)
+    (plan,) = await scene.plans(run.incident)
+    await scene.remediation_of(plan).cancel()
+    await scene.until_incident(run.incident, Status.NEEDS_HUMAN)
     assert (await scene.current()).version == 2
     async with scene.world.database.transaction(scene.tenant.org) as session:
         assert await switches.get(session, SwitchLevel.WORKFLOW, "orders") is None
