@@ -84,7 +84,8 @@ def load(text: str, *, file: str) -> PipelineSpec:
     try:
         return PipelineSpec.model_validate(content)
     except ValidationError as error:
-        refusals = [_located(root, detail) for detail in error.errors(include_url=False, include_input=False)]
+        mistakes = error.errors(include_url=False, include_input=False)
+        refusals = [_located(root, each) for each in mistakes if not _follows(each, mistakes)]
     refusals.sort(key=lambda refusal: refusal.line)
     sentences = "\n".join(_sentence(file, refusal) for refusal in refusals[:_SHOWN])
     raise PipelineFileError(sentences, pointer=_pointer(refusals[0].place))
@@ -162,6 +163,12 @@ def _scalar(node: yaml.Node, place: tuple[str | int, ...]) -> JsonValue:
             return float(node.value)
         case _:
             return str(node.value)
+
+
+def _follows(mistake: ErrorDetails, mistakes: Sequence[ErrorDetails]) -> bool:
+    """Whether it only says that something holds a mistake which another one names: a list without its bad items is short."""
+    place = mistake["loc"]
+    return any(len(each["loc"]) > len(place) and each["loc"][: len(place)] == place for each in mistakes)
 
 
 def _located(root: yaml.Node, detail: ErrorDetails) -> _LineError:

@@ -46,7 +46,7 @@ _CODES: Mapping[type[HealError], Exit] = {
 }
 _STEPS: Mapping[type[HealError], str] = {
     InvalidError: "correct what is named above; --help shows an example",
-    UnauthenticatedError: "set SUTURE_TOKEN, or name a file with --token-file",
+    UnauthenticatedError: "the token is unknown here or has ended: name another by SUTURE_TOKEN or --token-file",
     ForbiddenError: "`suture principal me` shows your roles",
     NotFoundError: "the list command of this noun shows what there is",
     ConflictError: "look at its present state and try again",
@@ -89,11 +89,11 @@ def refusal_of(status: int, problem: Mapping[str, Any], *, retry_after: str = ""
         case 401:
             return CommandError(message, next_step=_STEPS[UnauthenticatedError])
         case 403:
-            return CommandError(message, code=Exit.DENIED, next_step=_STEPS[ForbiddenError])
+            return CommandError(message, code=Exit.DENIED, next_step=_AFTER.get(code, _STEPS[ForbiddenError]))
         case 404:
             return CommandError(message, code=Exit.NOT_FOUND, next_step=_STEPS[NotFoundError])
         case 409 | 412:
-            return CommandError(message, next_step=_AFTER_CONFLICT.get(code, _STEPS[ConflictError]))
+            return CommandError(message, next_step=_AFTER.get(code, _STEPS[ConflictError]))
         case 400 | 413 | 414 | 415 | 422:
             return CommandError(message, code=Exit.USAGE, next_step=_STEPS[InvalidError])
         case 429 | 503:
@@ -102,7 +102,8 @@ def refusal_of(status: int, problem: Mapping[str, Any], *, retry_after: str = ""
     return CommandError(message, next_step=f"the log of the API (<data>/logs/api.log) knows more under request {request}")
 
 
-_AFTER_CONFLICT = {
+_AFTER = {
+    "separation_of_duties": "`suture incident show` names who may approve",
     "stopped": "`suture kill-switch list` shows what is engaged and why",
     "approval_closed": "`suture plan show` says where the plan stands",
     "stale_plan": "a new plan supersedes it: `suture incident show` names it",

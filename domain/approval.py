@@ -124,8 +124,13 @@ def check_may_decide(approval: Approval, by: Principal, issuer: PrincipalId) -> 
     """
     if not by.is_person or not by.is_active:
         raise ForbiddenError("only an active person can decide")
-    if by.id in approval.excluded or issuer in approval.excluded:
+    if by.id in approval.excluded:
         raise SeparationOfDutiesError("whoever asked for a plan, started its run or wrote its versions cannot decide on it")
+    if issuer in approval.excluded:
+        raise SeparationOfDutiesError(
+            "this token was issued by somebody who asked for the plan, started its run or wrote its versions: "
+            "decide with one of your own issuing"
+        )
     if not set(approval.rule.roles) & {str(role) for role in by.roles}:
         raise ForbiddenError(f"deciding needs one of the roles {', '.join(sorted(approval.rule.roles))}")
 

@@ -1,9 +1,13 @@
 """Choose a TCP port on loopback: the preferred one when it is free, else any."""
 
+import random
 import socket
 from contextlib import ExitStack
 
 LOOPBACK = "127.0.0.1"
+_QUIET = range(20_000, 32_000)
+"""Below those that the kernel lends to outgoing connections: one of them could take a port before its server binds."""
+_GUESSES = 50
 
 
 def choose(*preferred: int) -> tuple[int, ...]:
@@ -21,7 +25,11 @@ def is_free(port: int) -> bool:
 
 
 def _bind(held: ExitStack, preferred: int) -> int:
-    return _try(held, preferred) or _try(held, 0)
+    guesses = (preferred,) if preferred else ()
+    for port in (*guesses, *random.sample(_QUIET, _GUESSES)):
+        if found := _try(held, port):
+            return found
+    return _try(held, 0)
 
 
 def _try(held: ExitStack, port: int) -> int:

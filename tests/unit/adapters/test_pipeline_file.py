@@ -117,6 +117,12 @@ def test_every_mistake_is_named_in_the_order_of_the_file():
     assert second == ("p.yaml:13: stages.1.uses.0: config has no such key\np.yaml:13: stages.1.uses.1: config has no such key")
 
 
+def test_a_list_that_only_holds_a_mistake_is_none():
+    """Its one item is refused; that it is missing then is not another mistake."""
+    text = "pipeline: p\nenvironment: dev\nowner: me\ncode: .\nstages:\n  - name: a\n    run: [x]\n    timeoutt: 1s\n"
+    assert refusal(text) == "p.yaml:8: stages.0.timeoutt: unknown field"
+
+
 def test_the_refusal_points_into_the_document():
     """The pointer is the JSON pointer of the first mistake."""
     with pytest.raises(PipelineFileError) as refused:

@@ -1,6 +1,7 @@
 """The choice of ports."""
 
 import socket
+from pathlib import Path
 
 from stack.ports import LOOPBACK, choose, is_free
 
@@ -18,6 +19,12 @@ def test_taken_port_gives_way_to_a_free_one() -> None:
         assert not is_free(port)
     assert chosen != port
     assert is_free(chosen)
+
+
+def test_any_port_is_none_that_the_kernel_lends() -> None:
+    """An outgoing connection that begins before the server binds does not take its port."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(choose(*[0] * 20)) < lowest
 
 
 def test_ports_chosen_together_differ(unused_tcp_port: int) -> None:
