@@ -71,9 +71,21 @@ def _story(api: Api, incident: str) -> dict[str, Any]:
         "hypotheses": api.get(f"/incidents/{incident}/hypotheses")["items"],
         "evidence": api.get(f"/incidents/{incident}/evidence")["items"],
         "plans": plans,
+        "declined": None if plans else _declined(api, incident),
         "approval": approval,
         "may_approve": _approvers(api, approval) if approval else [],
     }
+
+
+def _declined(api: Api, incident: str) -> Item | None:
+    """The planner's decision to make no plan, if it has taken one and the caller may read it."""
+    try:
+        decisions = api.items(f"/incidents/{incident}/decisions", limit=20)
+        return next((each for each in decisions if each["decision_type"] == "plan"), None)
+    except CommandError as error:
+        if error.code is Exit.DENIED:
+            return None
+        raise
 
 
 def _approvers(api: Api, approval: Item) -> list[str]:
@@ -95,10 +107,12 @@ def _told(story: Item) -> Iterator[str]:
     yield from _section("why we think so", [line for each in story["hypotheses"] for line in _hypothesis(each, pieces)])
     yield from _section("what speaks against it", [line for each in story["hypotheses"] for line in _against(each, pieces)])
     if not story["plans"]:
-        yield from _section("the plan", [])
+        declined = story["declined"]
+        yield from left_out(declined["explanation_json"].get("excluded", ()) if declined else ())
+        yield from _section("the plan", [f"  none: {declined['explanation']}"] if declined else [])
         return
     plan, *older = story["plans"]
-    yield from left_out(plan)
+    yield from left_out(plan["excluded"])
     yield from _section("the plan", list(_plan(plan)))
     if older:
         yield "  before it: " + ", ".join(f"{each['id']} ({each['status']})" for each in older)

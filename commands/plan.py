@@ -1,6 +1,7 @@
 """`suture plan`, `approve` and `reject`: what would be changed, and a person's word on exactly that."""
 
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +58,7 @@ def show(ctx: typer.Context, plan: PlanArgument, output: Output = Format.TABLE) 
     found = _plan(api_of(ctx), plan)
     show_item(found, PLAN, output)
     if output is Format.TABLE:
-        show_lines(left_out(found))
+        show_lines(left_out(found["excluded"]))
 
 
 @app.command("diff", epilog="Example: suture plan diff plan_06c2k8r3c1x7v9h2m4n5p6q7s8")
@@ -127,9 +128,9 @@ def open_approval(api: Api, plan: str) -> dict[str, Any] | None:
     return next((each for each in api.walk("/approvals", status="open") if each["plan_id"] == plan), None)
 
 
-def left_out(plan: Item) -> list[str]:
+def left_out(considered: Iterable[Item]) -> list[str]:
     """What was considered and not chosen."""
-    excluded = [f"  {each['action']}: {each['reason']}" for each in plan["excluded"]]
+    excluded = [f"  {each['action']}: {each['reason']}" for each in considered]
     return ["", "considered and left out:", *excluded] if excluded else []
 
 

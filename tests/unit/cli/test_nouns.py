@@ -169,6 +169,18 @@ def test_incident_is_told_as_a_story(stub: Stub, suture: Suture):
         assert part in said
 
 
+def test_an_incident_without_a_plan_says_why_there_is_none(stub: Stub, suture: Suture):
+    """What the planner decided, and what it left out."""
+    _incident(stub)
+    considered = {"excluded": [{"action": "rollback_config", "reason": "no version has passed"}]}
+    why = {"decision_type": "plan", "explanation": "nothing fits: a person has to look", "explanation_json": considered}
+    stub.on("GET /incidents/inc_1/plans", listed())
+    stub.on("GET /incidents/inc_1/decisions?limit=20", listed({"decision_type": "diagnosis"}, why))
+    said = suture("incident", "show", "inc_1").stdout
+    assert "none: nothing fits: a person has to look" in said
+    assert "rollback_config: no version has passed" in said
+
+
 def _incident(stub: Stub) -> None:
     seen = dict.fromkeys(("first_seen_at", "last_seen_at"), "2026-11-20T11:00:00Z")
     place = {"environment": "prod", "service": "ad-cost", "severity": "sev2", "status": "awaiting_approval"}
