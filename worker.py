@@ -16,8 +16,7 @@ from temporalio.worker import Worker
 
 import bootstrap
 import settings
-import workflows.registry
-from workflows.registry import WORKFLOWS
+from workflows import registry
 
 _DRAIN = timedelta(seconds=5)  # what it takes to hand back comes on top
 _SLOTS = 50
@@ -27,15 +26,15 @@ log = logging.getLogger("suture.worker")
 
 def open_worker(client: Client, queue: str, activities: Sequence[object], chosen: settings.Settings) -> Worker:
     """One pool: the workflows and activities of `queue`, bounded in slots, drained before it ends."""
-    told = WORKFLOWS.get(queue, ())
-    if told:
+    workflows = registry.WORKFLOWS.get(queue, ())
+    if workflows:
         _compile_workflows()
     methods = [method for each in activities for method in _methods(each)]
-    limits: dict[str, Any] = {"max_cached_workflows": chosen.workflow_cache} if told else {}
+    limits: dict[str, Any] = {"max_cached_workflows": chosen.workflow_cache} if workflows else {}
     return Worker(
         client,
         task_queue=queue,
-        workflows=told,
+        workflows=workflows,
         activities=methods,
         max_concurrent_activities=_SLOTS if methods else None,
         graceful_shutdown_timeout=_DRAIN,
@@ -78,7 +77,7 @@ async def _until(stop: asyncio.Event, beside: set[asyncio.Task[None]]) -> None:
 
 def _compile_workflows() -> None:
     """Their modules are loaded anew for every story, in half the time where their bytecode could be kept."""
-    compileall.compile_dir(Path(workflows.registry.__file__).parent, quiet=2)
+    compileall.compile_dir(Path(registry.__file__).parent, quiet=2)
 
 
 def _methods(activities: object) -> list[Any]:

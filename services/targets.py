@@ -1,5 +1,6 @@
 """Pipelines and runs as targets: the version a planner reads is the version an effect finds, or it does not happen."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,13 +34,7 @@ async def run_target(session: AsyncSession, run: Execution) -> Target:
 
 async def look(session: AsyncSession, target: Target) -> Target:
     """As `read`, for whoever only wants to know: nothing is locked."""
-    match target.kind:
-        case "pipeline":
-            return await pipeline_target(session, await pipelines.get(session, PipelineId.of(target.id)))
-        case "run":
-            return await run_target(session, await executions.get(session, ExecutionId.of(target.id)))
-        case _:
-            raise InvalidError(f"no runner knows targets of kind {target.kind}")
+    return await _found(session, target, pipelines.get, executions.get)
 
 
 async def read(session: AsyncSession, target: Target) -> Target:
@@ -49,11 +44,20 @@ async def read(session: AsyncSession, target: Target) -> Target:
         NotFoundError: it is gone.
         InvalidError: no such kind of target.
     """
+    return await _found(session, target, pipelines.get_for_update, executions.get_for_update)
+
+
+async def _found(
+    session: AsyncSession,
+    target: Target,
+    pipeline: Callable[[AsyncSession, PipelineId], Awaitable[Pipeline]],
+    run: Callable[[AsyncSession, ExecutionId], Awaitable[Execution]],
+) -> Target:
     match target.kind:
         case "pipeline":
-            return await pipeline_target(session, await pipelines.get_for_update(session, PipelineId.of(target.id)))
+            return await pipeline_target(session, await pipeline(session, PipelineId.of(target.id)))
         case "run":
-            return await run_target(session, await executions.get_for_update(session, ExecutionId.of(target.id)))
+            return await run_target(session, await run(session, ExecutionId.of(target.id)))
         case _:
             raise InvalidError(f"no runner knows targets of kind {target.kind}")
 

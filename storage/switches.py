@@ -47,16 +47,14 @@ class Standing(Value):
 _HELD = text("""
 with named as (
   select id, name from workflows where name = :workflow or id = :id order by id limit 1
-), held as (
-  select level, subject, is_active, reason, changed_at from kill_switches
-  where (level = 'org' and subject = '*')
-     or (level = 'workflow' and subject in (:workflow, (select name from named)))
-     or (level = 'workflow' and workflow_id = (select id from named))
-     or (level = 'vendor' and subject = :vendor)
-     or (level = 'action' and subject = :action)
-  order by id for share
 )
-select * from held
+select level, subject, is_active, reason, changed_at from kill_switches
+where (level = 'org' and subject = '*')
+   or (level = 'workflow' and subject in (:workflow, (select name from named)))
+   or (level = 'workflow' and workflow_id = (select id from named))
+   or (level = 'vendor' and subject = :vendor)
+   or (level = 'action' and subject = :action)
+order by id for share
 """).bindparams(bindparam("id", type_=Uuid))
 
 

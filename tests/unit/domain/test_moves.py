@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,46 @@ def test_an_incident_that_has_ended_stays_ended(passed):
     ends = [each for each in passed if each in ENDED]
     assert passed[len(passed) - len(ends) :] == ends
     assert len(set(ends)) <= 1
+
+
+@given(st.lists(st.sampled_from(IncidentStatus), max_size=20))
+def test_an_incident_goes_wherever_it_is_told_until_it_has_ended(wanted):
+    """The first end is its last status, or else the last that was wanted."""
+    ends = [each for each in wanted if each in ENDED]
+    last = walk(IncidentStatus.OPEN, wanted, incident.may_follow)[-1]
+    assert last == (ends[0] if ends else (wanted or [IncidentStatus.OPEN])[-1])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "draft awaiting_approval granted executing verified",
+        "draft granted executing rolled_back",
+        "draft awaiting_approval granted executing blocked rolled_back",
+        "draft superseded",
+        "awaiting_approval rejected",
+    ],
+)
+def test_a_plan_has_the_moves_of_its_story(path):
+    """With people and without, and withdrawn while it is executed."""
+    passed = [PlanStatus(each) for each in path.split()]
+    assert walk(passed[0], passed[1:], plan.may_follow) == passed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "pending running succeeded",
+        "pending running waiting running succeeded",
+        "running failed waiting running waiting failed",
+        "waiting cancelled waiting running",
+        "pending cancelled",
+    ],
+)
+def test_a_run_has_the_moves_of_its_story(path):
+    """Healed, given up, and replayed."""
+    passed = [RunStatus(each) for each in path.split()]
+    assert walk(passed[0], passed[1:], execution.may_follow) == passed
 
 
 @given(PLANS)
