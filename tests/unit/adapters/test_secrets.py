@@ -48,6 +48,7 @@ def test_any_changed_bit_is_refused(bit):
         (KEY, SEALED[:20], b"connectors/7/secret"),
         (KEY, b"", b""),
     ],
+    ids=["another key", "another place", "one byte short", "a stump", "nothing"],
 )
 def test_another_key_or_place_is_refused(key, sealed, place):
     """A secret copied into another row does not open there."""

@@ -10,14 +10,16 @@ from adapters.runners.identity import StageIdentity
 from adapters.runners.process import Pace, ProcessRunner
 from domain.base import ExecutionId
 from domain.stage import Effect, StageCommand, StageLimits, SupervisorHandle
+from outside import STAGE_UIDS
 
 PYTHON = Path(shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin") or "/usr/bin/python3")
-UIDS = range(61000, 61008)
+UIDS = STAGE_UIDS
+"""Those of the host, behind its own locks: another test's worker would end every process of a uid that it thinks is its own."""
 VERSION = "0" * 64
 
 
 def runner_at(place: Path, blobs: DirectoryBlobs, *, lease: float = 2, limits: StageLimits | None = None) -> ProcessRunner:
-    identity = StageIdentity(UIDS, locks=place / "uids")
+    identity = StageIdentity(UIDS)
     pace = Pace(lease=timedelta(seconds=lease), grace=timedelta(milliseconds=200))
     return ProcessRunner(blobs, place / "work", identity, interpreter=PYTHON, limits=limits, pace=pace)
 
