@@ -1,0 +1,1 @@
+"""The detectors: a file each, all of one contract."""
