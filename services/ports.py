@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from domain.approval import Settled
 from domain.base import Digest, OrgId
+from domain.inbound import Inbound, Parsed
 from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
 from domain.policy import (
@@ -33,6 +34,18 @@ class Redactor(Protocol):
 
     def text(self, text: str) -> str: ...
     def content(self, content: Mapping[str, JsonValue]) -> dict[str, JsonValue]: ...
+
+
+class Source(Protocol):
+    """One kind of sender. Both methods are total: whatever is sent, they answer, and raise nothing."""
+
+    kind: str
+
+    def is_authentic(self, inbound: Inbound, secret: str) -> bool:
+        """Whether whoever sent this knows the connector's secret; compared in constant time."""
+
+    def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
+        """Every item of the request, as a signal or refused; `config` is the connector's own."""
 
 
 class Kms(Protocol):

@@ -1,0 +1,34 @@
+"""What another system sent us over HTTP, and what its parser makes of it."""
+
+from pydantic import Field
+
+from domain.base import Value
+from domain.signal import Signal
+
+
+class Inbound(Value):
+    """One request as it came: nothing of it is trusted. Header names are lower case; `tail` is the path behind ours."""
+
+    headers: dict[str, str] = Field(default_factory=dict)
+    query: dict[str, str] = Field(default_factory=dict)
+    tail: str = ""
+    body: bytes = b""
+
+
+class Refused(Value):
+    """An item that could not be understood: its place in the request, counted from 0, and why."""
+
+    index: int
+    reason: str
+
+
+class Parsed(Value):
+    """What a request holds. An item is understood or refused, each on its own; a request that is no such thing is refused whole.
+
+    A signal's `idempotency_key` is the sender's own identity of it, so that a repeated delivery is known; its `key` names
+    what it is about, equal for the beginning and the end of one alert. `event_type` ends in `.firing` or `.resolved` for
+    whatever can end.
+    """
+
+    signals: tuple[Signal, ...] = ()
+    refused: tuple[Refused, ...] = ()
