@@ -23,7 +23,7 @@ class Refused(Value):
 
 
 class Parsed(Value):
-    """What a request holds. An item is understood or refused, each on its own; a request that is no such thing is refused whole.
+    """What a request holds: an item is understood or refused, each on its own; a request that is no such thing, whole.
 
     A signal's `idempotency_key` is the sender's own identity of it, so that a repeated delivery is known; its `key` names
     what it is about, equal for the beginning and the end of one alert. `event_type` ends in `.firing` or `.resolved` for
