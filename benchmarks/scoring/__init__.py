@@ -1,0 +1,1 @@
+"""The measures by which figures are compared with published ones."""
