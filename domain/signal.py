@@ -29,7 +29,7 @@ class Signal(Value):
     ts: Instant
     event_type: Short | None = None
     key: Short = ""
-    value: float | None = None
+    value: float | None = Field(default=None, allow_inf_nan=False)
     text: Text | None = None
     service: Short | None = None
     environment: Short | None = None

@@ -18,7 +18,7 @@ from services.ledger import Ledger
 from services.ports import Redactor
 from storage import identity as identities
 from storage import incidents, outbox, signals
-from storage.engine import Database, new_id
+from storage.engine import Database, new_id, new_ids
 from storage.outbox import Letter
 
 _SHORT, _LONG = 255, 65_536  # what a signal's labels and text may be at most
@@ -51,7 +51,7 @@ class Intake:
             for workflow in dict.fromkeys(each.workflow_id for each in batch if each.workflow_id):
                 await self._guard.check_workflow(session, caller.org, workflow)
             await self._guard.spend_quota(session, caller.org, "signals", len(batch))
-            received = tuple([await self._store(session, caller.org, each) for each in batch])
+            received = await self._store(session, caller.org, batch)
             await self._enter(session, caller, received)
             return received
 
@@ -134,16 +134,29 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        await signals.add(session, execution.org, self._redacted(signal))
+        await signals.add(session, execution.org, [self._redacted(signal)])
 
-    async def _store(self, session: AsyncSession, org: OrgId, signal: Signal) -> Received:
-        fresh = SignalId.of(await new_id(session))
-        if signal.idempotency_key is not None:
-            holder = await signals.claim_key(session, org, signal.idempotency_key, fresh)
-            if holder != fresh:
-                return Received(event_id=holder, status="duplicate")
-        await signals.add(session, org, self._redacted(signal).model_copy(update={"id": fresh}))
-        return Received(event_id=fresh, status="stored")
+    async def _store(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> tuple[Received, ...]:
+        own = [SignalId.of(fresh) for fresh in await new_ids(session, len(batch))]
+        wanted: dict[str, SignalId] = {}
+        for each, mine in zip(batch, own, strict=True):
+            if each.idempotency_key is not None:
+                wanted.setdefault(each.idempotency_key, mine)
+        known = await signals.claim_keys(session, org, wanted) if wanted else {}
+        holders = [
+            mine if each.idempotency_key is None else known[each.idempotency_key] for each, mine in zip(batch, own, strict=True)
+        ]
+        fresh = [
+            self._redacted(each).model_copy(update={"id": mine})
+            for each, mine, holder in zip(batch, own, holders, strict=True)
+            if holder == mine
+        ]
+        if fresh:
+            await signals.add(session, org, fresh)
+        return tuple(
+            Received(event_id=holder, status="stored" if holder == mine else "duplicate")
+            for mine, holder in zip(own, holders, strict=True)
+        )
 
     def _redacted(self, signal: Signal) -> Signal:
         """As it is stored: a hidden word may be longer than what it hides, so each text is cut to its length again."""

@@ -1,9 +1,12 @@
 """Signals, appended and never changed, and the keys by which a repeated one is known."""
 
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import JSON, Text, bindparam, cast, column, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -47,17 +50,36 @@ class SignalKeyRow(SQLModel, table=True):
     created_at: datetime | None = Field(default=None, sa_column=moment())
 
 
-async def claim_key(session: AsyncSession, org: OrgId, key: str, signal: SignalId) -> SignalId:
-    """The signal that holds `key`: this one if it is the first, else the one that was."""
-    statement = insert(SignalKeyRow).values(org_id=org, idempotency_key=key, signal_id=signal).on_conflict_do_nothing()
-    await session.execute(statement)
-    holder = (await session.scalars(select(SignalKeyRow.signal_id).where(SignalKeyRow.idempotency_key == key))).one()
-    return SignalId.of(holder)
+_TABLE = SQLModel.metadata.tables["signals"]
+_SENT = [column(each.name, each.type) for each in _TABLE.columns if each.name not in {"received_at", "meta"}]
+_ROWS = (
+    func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
+    .table_valued(*_SENT)
+    .render_derived(name="sent", with_types=True)
+)
+_APPEND = insert(_TABLE).from_select([each.name for each in _SENT], _ROWS.select(), include_defaults=False)
+_CLAIM = text(
+    "insert into signal_keys (org_id, idempotency_key, signal_id)"
+    " select :org, sent.* from unnest(cast(:keys as text[]), cast(:signals as uuid[])) as sent on conflict do nothing"
+)
 
 
-async def add(session: AsyncSession, org: OrgId, signal: Signal) -> None:
-    values = signal.model_dump(exclude={"received_at"}) | {"kind": str(signal.kind), "org_id": org}
-    await session.execute(insert(SignalRow).values(**values))
+async def claim_keys(session: AsyncSession, org: OrgId, wanted: Mapping[str, SignalId]) -> dict[str, SignalId]:
+    """The signal that holds each key: the one that wants it if it is the first, else the one that was.
+
+    The keys are claimed in their order, so that two batches with the same ones wait for each other and never in a ring.
+    """
+    keys = sorted(wanted)
+    rows = {"org": org, "keys": keys, "signals": [wanted[key] for key in keys]}
+    await session.execute(_CLAIM, rows)
+    held = select(SignalKeyRow.idempotency_key, SignalKeyRow.signal_id).where(col(SignalKeyRow.idempotency_key).in_(keys))
+    return {key: SignalId.of(holder) for key, holder in await session.execute(held)}
+
+
+async def add(session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> None:
+    """Append the batch in one statement, however long it is."""
+    rows = [each.model_dump(exclude={"received_at"}) | {"org_id": org} for each in batch]
+    await session.execute(_APPEND, {"rows": json.dumps(rows, default=str)})
 
 
 async def get(session: AsyncSession, signal: SignalId) -> Signal:
