@@ -32,9 +32,11 @@ from settings import Settings
 
 CANONICAL = "/api/v1"
 ALIASES = ("/v1", "/api")
-UPLOADS = tuple((f"{prefix}/pipelines", 16 * MIB) for prefix in (CANONICAL, *ALIASES))
-ALWAYS = frozenset(f"{prefix}/{name}" for prefix in ("", CANONICAL, *ALIASES) for name in ("healthz", "readyz"))
-LIMITS = Limits(larger=UPLOADS, always=ALWAYS)
+PREFIXES = (CANONICAL, *ALIASES)
+BATCHES = tuple(f"{prefix}/signals/ingest" for prefix in PREFIXES)
+UPLOADS = tuple((path, 16 * MIB) for path in (*(f"{prefix}/pipelines" for prefix in PREFIXES), *BATCHES))
+ALWAYS = frozenset(f"{prefix}/{name}" for prefix in ("", *PREFIXES) for name in ("healthz", "readyz"))
+LIMITS = Limits(larger=UPLOADS, packed=BATCHES, always=ALWAYS)
 _UNUSED = frozenset({"HTTPValidationError", "ValidationError"})
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

@@ -10,12 +10,15 @@ from starlette.responses import Response
 
 from api.errors import MalformedError, UnsupportedMediaError
 from api.strict_json import parse, text_of
+from domain.errors import InvalidError
 
 JSON = "application/json"
 YAML = "application/yaml"
+NDJSON = "application/x-ndjson"
 _CHARSETS = ("", "charset=utf-8")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
+Item = JsonValue | MalformedError
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -23,6 +26,7 @@ class StrictRequest(Request):
     """A request whose JSON was parsed strictly; FastAPI takes the parsed value from here."""
 
     _value: JsonValue = None
+    _items: "list[Item] | None" = None
 
     async def check(self, media: frozenset[str]) -> None:
         """Read the body.
@@ -34,13 +38,36 @@ class StrictRequest(Request):
         raw = await self.body()
         if not raw:
             return
-        if media_type(self, media) == JSON:
-            self._value = parse(raw)
-        else:
-            text_of(raw)
+        match media_type(self, media):
+            case "application/json":
+                self._value = parse(raw)
+            case "application/x-ndjson":
+                self._items = [_item(line) for line in raw.split(b"\n") if line.strip()]
+            case _:
+                text_of(raw)
 
     async def json(self) -> JsonValue:
         return self._value
+
+    @property
+    def batch(self) -> "list[Item]":
+        """The items of a batch, a JSON list or a line each; one that is not JSON stands there as its flaw.
+
+        Raises:
+            InvalidError: the body is no list.
+        """
+        if self._items is not None:
+            return self._items
+        if not isinstance(self._value, list):
+            raise InvalidError("must be a list")
+        return list[Item](self._value)
+
+
+def _item(line: bytes) -> "Item":
+    try:
+        return parse(line)
+    except MalformedError as error:
+        return error
 
 
 class StrictRoute(APIRoute):

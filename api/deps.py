@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Header, Request, params
 from fastapi.dependencies.utils import get_flat_params
 
+from api.batches import BatchOut, BatchRoute, ItemOut, Items, ItemStatus, answer, batch_of, read
 from api.body import StrictRoute
 from api.browser import COOKIE, PURPOSE, from_browser, preflight
 from api.callers import AllServices, Caller, Services, identify
@@ -14,7 +15,7 @@ from api.cursors import DEFAULT_LIMIT, After, Cursors, Limit, Listing, Page
 from api.etags import check_match, etag_of, is_unchanged, not_modified
 from api.idempotency import AskingRoute, KeyedRoute, digest_of, key_of, route_of
 from api.once import ShownOnceRoute
-from api.problems import refusals
+from api.problems import Flaw, refusals
 from api.shown import Moment, Reason, Short, Shown
 from api.streams import Event, Streams
 from domain.base import Id, RequestId
@@ -34,11 +35,17 @@ __all__ = [
     "PURPOSE",
     "AllServices",
     "AskingRoute",
+    "BatchOut",
+    "BatchRoute",
     "Caller",
     "Event",
     "EventStreams",
+    "Flaw",
     "IfMatch",
     "IfNoneMatch",
+    "ItemOut",
+    "ItemStatus",
+    "Items",
     "KeyedRoute",
     "May",
     "Moment",
@@ -52,6 +59,8 @@ __all__ = [
     "Shown",
     "ShownOnceRoute",
     "StrictRoute",
+    "answer",
+    "batch_of",
     "check_match",
     "etag_of",
     "from_browser",
@@ -60,6 +69,7 @@ __all__ = [
     "is_unchanged",
     "not_modified",
     "preflight",
+    "read",
     "refusals",
 ]
 

@@ -23,8 +23,8 @@ class HeadLimits(Value):
     target: int = 4 * 1024
 
 
-def check_head(scope: Scope, limits: HeadLimits) -> None:
-    """Refuse a head that is too large, ambiguous, or in an encoding that is not taken."""
+def check_head(scope: Scope, limits: HeadLimits, *, encodings: frozenset[bytes]) -> None:
+    """Refuse a head that is too large, ambiguous, or whose body has another encoding than none and `encodings`."""
     _check_sizes(scope["headers"], limits)
     path: bytes = (scope.get("raw_path") or scope["path"].encode()).split(b"?")[0]
     if len(path) + len(scope["query_string"]) > limits.target:
@@ -33,7 +33,7 @@ def check_head(scope: Scope, limits: HeadLimits) -> None:
         raise NotFoundError("ambiguous path")
     if not _is_text(scope["query_string"]):
         raise MalformedError("expected the query in UTF-8 without control characters", pointer="query:", flaw="encoding")
-    _check_encoding(scope["headers"])
+    _check_encoding(scope["headers"], encodings)
 
 
 def _check_sizes(headers: list[tuple[bytes, bytes]], limits: HeadLimits) -> None:
@@ -49,7 +49,8 @@ def _is_text(quoted: bytes) -> bool:
         return False
 
 
-def _check_encoding(headers: list[tuple[bytes, bytes]]) -> None:
+def _check_encoding(headers: list[tuple[bytes, bytes]], encodings: frozenset[bytes]) -> None:
     for name, value in headers:
-        if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
-            raise UnsupportedMediaError("expected a body without Content-Encoding")
+        if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"} | encodings:
+            taken = b" or ".join(sorted(encodings)).decode()
+            raise UnsupportedMediaError(f"expected a body without Content-Encoding{f' other than {taken}' if taken else ''}")

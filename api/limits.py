@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import BusyError, SlowAnswerError, SlowBodyError, TooLargeError
+from api.gzip import GZIP, is_packed, plain_scope, unpacked
 from api.heads import HeadLimits, check_head
 from api.problems import answer
 from domain.base import Value
@@ -20,11 +21,15 @@ _BRIEF = timedelta(milliseconds=200)
 
 
 class Limits(Value):
-    """The numbers. `larger` gives path prefixes their own body cap; `always` names paths served even when full."""
+    """The numbers. `larger` gives path prefixes their own body cap; `always` names paths served even when full.
+
+    Below the prefixes of `packed` a body may be gzip: its cap counts before and after it is unpacked.
+    """
 
     head: HeadLimits = HeadLimits()
     body: int = MIB
     larger: tuple[tuple[str, int], ...] = ()
+    packed: tuple[str, ...] = ()
     body_within: timedelta = timedelta(seconds=10)
     body_idle: timedelta = timedelta(seconds=5)
     linger: timedelta = timedelta(seconds=2)
@@ -32,6 +37,9 @@ class Limits(Value):
     concurrent: int = 200
     buffered: int = 64 * MIB
     always: frozenset[str] = frozenset({"/healthz", "/readyz"})
+
+    def encodings(self, path: str) -> frozenset[bytes]:
+        return frozenset({GZIP}) if path.startswith(self.packed) else frozenset()
 
     def cap(self, path: str) -> int:
         return next((cap for prefix, cap in self.larger if path.startswith(prefix)), self.body)
@@ -57,6 +65,7 @@ class Bounded:
         body = bytearray()
         try:
             await self._read(body, scope, receive)
+            plain, scope = await self._unpacked(bytes(body), scope)
         except ClientDisconnect:
             return
         except SlowBodyError as error:
@@ -64,12 +73,12 @@ class Bounded:
         except HealError as error:
             await _refuse(error, receive, send, linger=self._limits.linger)
         else:
-            await self._serve(scope, _replay(bytes(body), receive), send)
+            await self._serve(scope, _replay(plain, receive), send)
         finally:
             self._held -= len(body)
 
     async def _read(self, body: bytearray, scope: Scope, receive: Receive) -> None:
-        check_head(scope, self._limits.head)
+        check_head(scope, self._limits.head, encodings=self._limits.encodings(scope["path"]))
         cap = self._limits.cap(scope["path"])
         if _declared(scope) > cap:
             raise TooLargeError(f"expected a body of at most {cap} bytes")
@@ -79,6 +88,12 @@ class Bounded:
                     pass
         except TimeoutError:
             raise SlowBodyError("the body did not arrive in time") from None
+
+    async def _unpacked(self, body: bytes, scope: Scope) -> tuple[bytes, Scope]:
+        """The body and the scope as if it had been sent plain."""
+        if not is_packed(scope):
+            return body, scope
+        return await asyncio.to_thread(unpacked, body, self._limits.cap(scope["path"])), plain_scope(scope)
 
     async def _read_part(self, body: bytearray, cap: int, receive: Receive) -> bool:
         async with asyncio.timeout(self._limits.body_idle.total_seconds()):

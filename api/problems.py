@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field
+from pydantic import Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -39,6 +39,16 @@ class Flaw(Value):
     pointer: str
     code: str
     message: str
+
+
+class BatchRefusedError(InvalidError):
+    """Not one item of a batch was taken."""
+
+    code = "batch_refused"
+
+    def __init__(self, flaws: tuple[Flaw, ...]) -> None:
+        super().__init__("no item of the batch was taken")
+        self.flaws = flaws
 
 
 class Problem(Value):
@@ -167,16 +177,26 @@ def _detail(error: HealError) -> str:
 def _own_flaws(error: HealError) -> tuple[Flaw, ...]:
     if isinstance(error, MalformedError):
         return (Flaw(pointer=error.pointer, code=error.flaw, message=_printable(str(error))),)
+    if isinstance(error, BatchRefusedError):
+        return error.flaws[:_MOST_FLAWS]
     if isinstance(error, InvalidError):
         return (Flaw(pointer=error.pointer, code=error.code, message=_printable(str(error))),)
     return ()
 
 
 def _flaws(error: RequestValidationError) -> tuple[Flaw, ...]:
-    return tuple(
-        Flaw(pointer=_place(found["loc"]), code=found["type"], message=flaw_sentence(found["type"], found.get("ctx", {})))
-        for found in list(error.errors())[:_MOST_FLAWS]
-    )
+    return tuple(_flaw(_place(found["loc"]), found) for found in list(error.errors())[:_MOST_FLAWS])
+
+
+def item_flaws(error: ValidationError | MalformedError, index: int) -> tuple[Flaw, ...]:
+    """What is wrong with one item of a batch."""
+    if isinstance(error, MalformedError):
+        return (Flaw(pointer=f"/{index}{error.pointer}", code=error.flaw, message=_printable(str(error))),)
+    return tuple(_flaw(pointer(index, *found["loc"]), found) for found in error.errors(include_input=False)[:_MOST_FLAWS])
+
+
+def _flaw(place: str, found: Any) -> Flaw:
+    return Flaw(pointer=place, code=found["type"], message=flaw_sentence(found["type"], found.get("ctx", {})))
 
 
 def _place(loc: tuple[str | int, ...]) -> str:

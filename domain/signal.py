@@ -41,6 +41,7 @@ class Signal(Value):
     trace_id: Short | None = None
     labels: dict[Short, Short] = Field(default_factory=dict, max_length=64)
     payload: dict[str, JsonValue] = Field(default_factory=dict)
+    meta: dict[str, JsonValue] = Field(default_factory=dict)
     received_at: Instant | None = None
 
 

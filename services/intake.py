@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM, Actor
 from domain.base import IncidentId, OrgId, SignalId, Value, WorkflowId
+from domain.errors import NotFoundError, StoppedError
 from domain.execution import Execution
 from domain.identity import Caller
 from domain.incident import Incident, severity_of
@@ -32,12 +33,39 @@ class Received(Value):
     incident_id: IncidentId | None = None
 
 
+class Refusal(Value):
+    """Why one item of a batch was not taken."""
+
+    code: str
+    message: str
+
+
 class Intake:
     def __init__(self, database: Database, ledger: Ledger, guard: Guard, redactor: Redactor) -> None:
         self._database = database
         self._ledger = ledger
         self._guard = guard
         self._redactor = redactor
+
+    async def ingest(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received | Refusal, ...]:
+        """As `receive`, but an item whose workflow is unknown or stopped is refused alone.
+
+        Raises:
+            QuotaExceededError, UnavailableError: nothing is stored.
+        """
+
+        async def work(session: AsyncSession) -> tuple[Received | Refusal, ...]:
+            await self._guard.check_org_active(session, caller.org)
+            refusals = await self._refusals(session, caller.org, batch)
+            taken = [each for each in batch if each.workflow_id not in refusals]
+            if taken:
+                await self._guard.spend_quota(session, caller.org, "signals", len(taken))
+            stored = await self._store(session, caller.org, taken)
+            await self._enter(session, caller, stored)
+            answers = iter(stored)
+            return tuple(refusals[each.workflow_id] if each.workflow_id in refusals else next(answers) for each in batch)
+
+        return await self._database.retrying(caller.org, work)
 
     async def receive(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received, ...]:
         """Store a batch: every item is durable when this returns.
@@ -136,6 +164,15 @@ class Intake:
         )
         await signals.add(session, execution.org, [self._redacted(signal)])
 
+    async def _refusals(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> dict[WorkflowId | None, Refusal]:
+        refusals: dict[WorkflowId | None, Refusal] = {}
+        for workflow in dict.fromkeys(each.workflow_id for each in batch if each.workflow_id):
+            try:
+                await self._guard.check_workflow(session, org, workflow)
+            except (NotFoundError, StoppedError) as error:
+                refusals[workflow] = Refusal(code=error.code, message=str(error))
+        return refusals
+
     async def _store(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> tuple[Received, ...]:
         own = [SignalId.of(fresh) for fresh in await new_ids(session, len(batch))]
         wanted: dict[str, SignalId] = {}
@@ -162,7 +199,8 @@ class Intake:
         """As it is stored: a hidden word may be longer than what it hides, so each text is cut to its length again."""
         labels = {name: str(value)[:_SHORT] for name, value in self._redactor.content(signal.labels).items()}
         text = signal.text and self._redactor.text(signal.text)[:_LONG]
-        return signal.model_copy(update={"text": text, "labels": labels, "payload": self._redactor.content(signal.payload)})
+        payload, meta = self._redactor.content(signal.payload), self._redactor.content(signal.meta)
+        return signal.model_copy(update={"text": text, "labels": labels, "payload": payload, "meta": meta})
 
     async def _enter(self, session: AsyncSession, caller: Caller, received: Sequence[Received]) -> None:
         stored = [each.event_id.shown for each in received if each.status == "stored"]

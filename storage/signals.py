@@ -51,7 +51,7 @@ class SignalKeyRow(SQLModel, table=True):
 
 
 _TABLE = SQLModel.metadata.tables["signals"]
-_SENT = [column(each.name, each.type) for each in _TABLE.columns if each.name not in {"received_at", "meta"}]
+_SENT = [column(each.name, each.type) for each in _TABLE.columns if each.name != "received_at"]
 _ROWS = (
     func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
     .table_valued(*_SENT)
@@ -124,5 +124,6 @@ def _to_value(row: SignalRow) -> Signal:
         trace_id=row.trace_id,
         labels=row.labels,
         payload=row.payload,
+        meta=row.meta,
         received_at=row.received_at,
     )

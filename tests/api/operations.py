@@ -11,12 +11,13 @@ Ids = Mapping[str, str]
 OPEN_TO_ALL = frozenset({("get", "/api/v1/healthz"), ("get", "/api/v1/readyz"), ("get", "/api/v1/metrics")})
 """What needs no token; the code of `/codec/session` is a credential of its own kind."""
 
-BODIES: Mapping[tuple[str, str], Callable[[Ids], dict[str, Any]]] = {
+BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/pipelines"): lambda ids: {"spec": spec("another"), "code": code()},
     ("patch", "/api/v1/pipelines/{pipeline_id}"): lambda ids: {"config": {"column": "other"}},
     ("post", "/api/v1/workflows"): lambda ids: {"name": "another"},
     ("patch", "/api/v1/workflows/{workflow_id}"): lambda ids: {"description": "said"},
     ("post", "/api/v1/events"): lambda ids: {"event_type": "deploy", "payload": {}, "workflow_id": ids["workflow_id"]},
+    ("post", "/api/v1/signals/ingest"): lambda ids: [{"kind": "log", "text": "slow", "workflow_id": ids["workflow_id"]}],
     ("post", "/api/v1/incidents/open"): lambda ids: {"title": "slow", "service": "shop"},
     ("patch", "/api/v1/incidents/{incident_id}"): lambda ids: {"status": "resolved"},
     ("post", "/api/v1/fix/plan"): lambda ids: {"incident_id": ids["incident_id"]},
@@ -52,7 +53,8 @@ class Operation(NamedTuple):
         """The path with these ids in it."""
         return self.path.format_map({"seq": "1", "environment": "dev", "name": "password"} | dict(ids))
 
-    def body(self, ids: Ids) -> dict[str, Any] | None:
+    def body(self, ids: Ids) -> Any:
+        """A good body: an object, or a list of them for a batch; None for a route without one."""
         return BODIES[self.key](ids) if self.key in BODIES else None
 
 

@@ -70,6 +70,24 @@ async def test_spec_004_events_and_workflows(someone: Person) -> None:
     assert [each.status_code for each in (refused, unknown)] == [409, 404]
 
 
+async def test_spec_003_signals(someone: Person) -> None:
+    """A bare list of signals, as the table's columns name their parts."""
+    signal = {
+        "source": "nginx",
+        "kind": "log",
+        "ts": "2026-01-01T00:00:00Z",
+        "key": "error",
+        "text": "502",
+        "labels": {"pod": "a"},
+    }
+
+    answer = await someone.post(
+        "/v1/signals/ingest", [signal | {"meta": {"line": 7}}, signal | {"kind": "metric", "value": 2.5}]
+    )
+
+    assert (answer.status_code, answer.json()["stored"]) == (200, 2)
+
+
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1", "/api"])
 async def test_every_prefix_answers_alike(someone: Person, prefix: str) -> None:
     """The same routers under each."""
