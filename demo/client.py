@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx2
 
@@ -30,20 +31,29 @@ class Api:
         )
 
     async def get(self, path: str, **query: str) -> Any:
-        return _read(await self._http.get(path, params=query))
+        return await self._patiently("GET", path, params=query)
 
     async def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.get(path, **query))["items"]
         return found
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
-        return _read(await self._http.post(path, json=body))
+        return await self._patiently("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})
 
     async def put(self, path: str, body: dict[str, Any]) -> Any:
-        return _read(await self._http.put(path, json=body))
+        return await self._patiently("PUT", path, json=body)
 
     async def patch(self, path: str, body: dict[str, Any]) -> Any:
         return _read(await self._http.patch(path, json=body))
+
+    async def _patiently(self, method: str, path: str, **request: Any) -> Any:
+        """Come again when told to: what is sent twice here counts once."""
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            answer = await self._http.request(method, path, **request)
+            if answer.status_code != 503 or time.monotonic() > end:
+                return _read(answer)
+            await asyncio.sleep(float(answer.headers.get("Retry-After", _PAUSE_S)))
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -120,6 +120,7 @@ class Stages:
         claimed = next((at for at, each in enumerate(attempts) if each.claim == ref.claim), None)
         left = attempts[-1] if claimed is not None else None
         if left is None:
+            await self._bar(ref)
             return Tried.NOT_DONE
         if left.status.is_open:
             await self._await_death(left, heartbeat)
@@ -142,9 +143,12 @@ class Stages:
             version = await pipelines.version(session, execution.pipeline, execution.config_version)
             stage = find_stage(version, ref.stage)
             attempts = await store.attempts_without_output(session, ref.execution)
+            held = next((each for each in attempts if each.claim == ref.claim), None) if kind is AttemptKind.RUN else None
+            if held is not None and held.status is not AttemptStatus.INTENT:
+                raise LeaseLostError(f"this worker was given up before it began {ref.stage}")
             if stage.effect is Effect.ONCE and await _is_spent(session, ref, attempts):
                 return None
-            attempt = _next_attempt(ref, execution, version, stage, kind, attempts)
+            attempt = held or _next_attempt(ref, execution, version, stage, kind, attempts)
             job = Job(
                 execution=execution,
                 version=version,
@@ -152,8 +156,9 @@ class Stages:
                 attempt=attempt,
                 command=command_of(execution, version, stage, outputs_of(attempts)),
             )
-            await store.add_attempt(session, attempt)
-            await self._enter(session, job, f"stage.{kind}.intended")
+            if held is None:
+                await store.add_attempt(session, attempt)
+                await self._enter(session, job, f"stage.{kind}.intended")
             return job
 
     @repeatable
@@ -249,6 +254,24 @@ class Stages:
                 return
         raise UnavailableError("the lost worker's stage still runs on this host; asking again")
 
+    @repeatable
+    async def _bar(self, ref: StageRef) -> None:
+        """Close the claim of a worker that was lost before it stored its intent: one that only stood still may not begin now.
+
+        Raises:
+            UnavailableError: it has stored it in the meantime; ask again.
+        """
+        async with self._database.transaction(ref.org) as session:
+            execution = await store.get_for_update(session, ref.execution)
+            version = await pipelines.version(session, execution.pipeline, execution.config_version)
+            attempts = await store.attempts_without_output(session, ref.execution)
+            if any(each.claim == ref.claim for each in attempts):
+                raise UnavailableError("the lost worker has begun in the meantime; asking again")
+            stage = find_stage(version, ref.stage)
+            unbegun = _next_attempt(ref, execution, version, stage, AttemptKind.RUN, attempts)
+            await store.add_attempt(session, unbegun)
+            await self._note_lost(session, ref, unbegun)
+
     async def _give_up(self, ref: StageRef, left: Attempt) -> None:
         """Raises UnavailableError: its worker, or another one, has said what came of it; ask again."""
         try:
@@ -259,17 +282,20 @@ class Stages:
     @repeatable
     async def _lose(self, ref: StageRef, left: Attempt) -> None:
         async with self._database.transaction(ref.org) as session:
-            if not await store.end_attempt(session, left, AttemptStatus.LOST, None):
-                return
-            await self._ledger.append(
-                session,
-                ref.org,
-                "stage.lost",
-                actor=SYSTEM,
-                resource_type="execution",
-                resource_id=ref.execution.shown,
-                after={"stage": ref.stage, "attempt": left.number},
-            )
+            await self._note_lost(session, ref, left)
+
+    async def _note_lost(self, session: AsyncSession, ref: StageRef, left: Attempt) -> None:
+        if not await store.end_attempt(session, left, AttemptStatus.LOST, None):
+            return
+        await self._ledger.append(
+            session,
+            ref.org,
+            "stage.lost",
+            actor=SYSTEM,
+            resource_type="execution",
+            resource_id=ref.execution.shown,
+            after={"stage": ref.stage, "attempt": left.number},
+        )
 
     async def _ask_probe(self, ref: StageRef, heartbeat: Callable[[], None]) -> Tried:
         for _ in range(_PROBES):

@@ -65,6 +65,31 @@ async def test_an_ending_is_stored_once(bench):
     assert await bench.attempts(run.id) == before
 
 
+@pytest.mark.parametrize("effect", [Effect.NONE, Effect.KEYED, Effect.ONCE])
+async def test_a_worker_that_was_given_up_begins_nothing(bench, effect):
+    """It stood still before it stored its intent, and was counted as lost: it wakes, and may not begin; another one does."""
+    run = await bench.start(await bench.pipeline(notify=effect))
+    late, next_one, hands = bench.stage(run, "notify"), bench.stage(run, "notify"), Hands()
+    assert await bench.stages(Hands()).settle(late, heartbeat=lambda: None) is Tried.NOT_DONE
+    with pytest.raises(LeaseLostError):
+        await bench.stages(hands).run(late, heartbeat=lambda: None)
+    assert hands.started == []
+    assert await bench.stages(hands).run(next_one, heartbeat=lambda: None) is Tried.PASSED
+    with pytest.raises(LeaseLostError):
+        await bench.stages(hands).run(late, heartbeat=lambda: None)
+    assert hands.started == ["notify"]
+    assert [each.status for each in await bench.attempts(run.id)] == [AttemptStatus.LOST, AttemptStatus.PASSED]
+
+
+async def test_asking_twice_what_a_lost_worker_did_says_the_same(bench):
+    """The answer to the first question was lost."""
+    run = await bench.start(await bench.pipeline(notify=Effect.ONCE))
+    ref = bench.stage(run, "notify")
+    said = [await bench.stages(Hands()).settle(ref, heartbeat=lambda: None) for _ in range(2)]
+    assert said == [Tried.NOT_DONE, Tried.NOT_DONE]
+    assert len(await bench.attempts(run.id)) == 1
+
+
 @pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.FAILED])
 async def test_what_acts_at_most_once_is_not_started_again_by_itself(bench, outcome):
     """The engine asks for the stage again, as one does that is older than the database: a person has to decide."""
