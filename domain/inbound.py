@@ -2,13 +2,17 @@
 
 from pydantic import Field
 
-from domain.base import Value
+from domain.base import Instant, Value
 from domain.signal import Signal
 
 
 class Inbound(Value):
-    """One request as it came: nothing of it is trusted. Header names are lower case; `tail` is the path behind ours."""
+    """One request as it came: nothing of it is trusted but when it did. Header names are lower case.
 
+    `tail` is the path behind ours.
+    """
+
+    arrived: Instant
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, str] = Field(default_factory=dict)
     tail: str = ""
@@ -23,7 +27,7 @@ class Refused(Value):
 
 
 class Parsed(Value):
-    """What a request holds. An item is understood or refused, each on its own; a request that is no such thing is refused whole.
+    """What a request holds. Each item is understood or refused on its own; a request that is no such thing is refused whole.
 
     A signal's `idempotency_key` is the sender's own identity of it, so that a repeated delivery is known; its `key` names
     what it is about, equal for the beginning and the end of one alert. `event_type` ends in `.firing` or `.resolved` for
