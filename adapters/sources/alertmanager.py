@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from adapters.sources.alerts import alert_signal, grouped
-from adapters.sources.reading import each, mapping, object_of
+from adapters.sources.reading import each
 from adapters.sources.signing import is_bearer
 from domain.inbound import Inbound, Parsed
 
@@ -20,6 +20,6 @@ class Alertmanager:
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
         return each(
-            lambda: [(alert, body) for body in [object_of(inbound.body)] for alert in grouped(body)],
-            lambda item: alert_signal(item[0], source=self.kind, arrived=inbound.arrived, group=mapping(item[1])),
+            lambda: grouped(inbound.body),
+            lambda item: alert_signal(item[0], source=self.kind, arrived=inbound.arrived, group=item[1]),
         )

@@ -5,24 +5,26 @@ from typing import Any
 from urllib.parse import urljoin
 
 from adapters.sources.fitting import Draft, identity, moment
-from adapters.sources.reading import UnreadableError, at, expected_object, first, listed, mapping, text
+from adapters.sources.reading import UnreadableError, at, expected_object, first, mapping, object_of, text
 from adapters.sources.times import instant
 from adapters.sources.words import severity
 from domain.base import Instant
 from domain.signal import Signal, SignalKind
 
+_SAID_OF_THE_ALERT = ("values", "dashboardURL", "panelURL", "imageURL")
 _SAID_OF_THE_GROUP = ("receiver", "groupKey", "externalURL", "truncatedAlerts")
 
 
-def grouped(body: dict[str, Any]) -> list[Any]:
-    """The alerts of a webhook's group.
+def grouped(body: bytes) -> list[tuple[Any, dict[str, Any]]]:
+    """Each alert of a webhook's group, with the group.
 
     Raises:
-        UnreadableError: there are none.
+        UnreadableError: it is no such group.
     """
-    if not isinstance(body.get("alerts"), list):
+    group = object_of(body)
+    if not isinstance(group.get("alerts"), list):
         raise UnreadableError("expected a list of alerts")
-    return listed(body["alerts"])
+    return [(alert, group) for alert in group["alerts"]]
 
 
 def alert_signal(
@@ -36,7 +38,10 @@ def alert_signal(
     labels, notes = mapping(alert.get("labels")), mapping(alert.get("annotations"))
     began, ended = instant(alert.get("startsAt")), instant(alert.get("endsAt"))
     state = _state(alert, ended, arrived)
-    key = scope + (text(alert.get("fingerprint")) or identity(labels)[:16])
+    fingerprint = text(alert.get("fingerprint"))
+    if not labels and not fingerprint:
+        raise UnreadableError("expected an alert with labels")
+    key = scope + (fingerprint or identity(labels)[:16])
     return Draft(
         source=source,
         kind=SignalKind.EVENT,
@@ -53,6 +58,7 @@ def alert_signal(
             "startsAt": began and began.isoformat(),
             "endsAt": ended and ended.isoformat(),
             "generatorURL": _link(alert, group),
+            **{name: alert.get(name) for name in _SAID_OF_THE_ALERT},
             **{name: group.get(name) for name in _SAID_OF_THE_GROUP},
         },
     ).signal()

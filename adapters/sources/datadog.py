@@ -14,7 +14,7 @@ from adapters.sources.words import environment_of, service_of, severity
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
 
-_TITLED = re.compile(r"\[(?:P\d\]\s*\[)?([^\]]{1,64})\]")
+_TITLED = re.compile(r"\[(re-triggered|triggered|recovered|re-warn|warn|re-no data|no data|renotify)\b(?: on )?", re.IGNORECASE)
 _STATES = {
     "triggered": "firing",
     "re-triggered": "firing",
@@ -47,7 +47,7 @@ class Datadog:
         tags, sent = _tags(alert.get("tags")), instant(first(alert.get("date"), alert.get("last_updated")))
         how_bad = _severity(alert, transition)
         monitor, cycle = first(alert.get("alert_id"), alert.get("monitor_id")), text(alert.get("cycle_key"))
-        group = first(alert.get("aggreg_key"), alert.get("scope"), alert.get("title") if not monitor else None)
+        group = first(alert.get("aggreg_key"), alert.get("scope"), None if monitor else _titled(alert))
         return Draft(
             source=self.kind,
             kind=SignalKind.EVENT,
@@ -78,9 +78,14 @@ def _alerts(body: bytes) -> list[Any]:
 
 def _transition(alert: dict[str, Any]) -> tuple[str | None, str | None]:
     """What the alert did, and whether it fires: the template that Datadog ships tells it in the title alone."""
-    titled = _TITLED.match(text(alert.get("title")) or "")
-    transition = text(alert.get("alert_transition")) or (titled and titled[1].split(" on ")[0])
+    titled = _TITLED.search((text(alert.get("title")) or "")[:64])
+    transition = text(alert.get("alert_transition")) or (titled and titled[1])
     return (transition, _STATES.get(transition.strip().lower())) if transition else (None, None)
+
+
+def _titled(alert: dict[str, Any]) -> str:
+    """The title without what the alert did, so that it is the same at the end."""
+    return _TITLED.sub("[", text(alert.get("title")) or "", count=1)
 
 
 def _severity(alert: dict[str, Any], transition: str | None) -> str:

@@ -96,9 +96,7 @@ def distinct(parsed: Parsed) -> Parsed:
 
 def clean(text: str) -> str:
     """The text without what no store keeps: NUL and halves of characters."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    return _UNSTORABLE.sub("\ufffd", text)
+    return text if _is_clean(text) else _UNSTORABLE.sub("\ufffd", text)
 
 
 def shown(value: object) -> str:
@@ -113,6 +111,11 @@ def shown(value: object) -> str:
     return _READABLE.encode(value)
 
 
+def _is_clean(text: str) -> bool:
+    """Whether it surely is: text beyond ASCII needs a closer look."""
+    return text.isascii() and "\x00" not in text
+
+
 def _short(text: str | None) -> str | None:
     return clean(text[:_SHORT]) if text else None
 
@@ -121,7 +124,7 @@ def _labels(labels: Mapping[str, object], *, is_text_cut: bool) -> dict[str, str
     said = {name: value if isinstance(value, str) else shown(value) for name, value in labels.items() if _is_label(name, value)}
     longest = max(map(len, (*said, *said.values())), default=0)
     if len(said) <= _LABELS and longest <= _SHORT and not is_text_cut:
-        return {clean(name): clean(value) for name, value in said.items()}
+        return said if _is_clean("".join((*said, *said.values()))) else {clean(n): clean(value) for n, value in said.items()}
     cuts = {"labels": len(said) >= _LABELS, "values": longest > _SHORT, "text": is_text_cut}
     kept = {clean(name[:_SHORT]): clean(said[name][:_SHORT]) for name in sorted(said)[: _LABELS - 1]}
     return kept | {TRUNCATED: ", ".join(name for name, is_cut in cuts.items() if is_cut)}

@@ -115,7 +115,7 @@ def _json(inbound: Inbound) -> bytes:
     if not inbound.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
         return inbound.body
     try:
-        return parse_qs(inbound.body, max_num_fields=8)[b"payload"][0]
+        return parse_qs(inbound.body.decode("ascii"), max_num_fields=8)["payload"][0].encode()
     except (ValueError, KeyError):
         raise UnreadableError("expected a form with the field payload") from None
 

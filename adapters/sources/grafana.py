@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from adapters.sources.alerts import alert_signal, grouped
-from adapters.sources.reading import at, each, mapping, number, object_of, text
+from adapters.sources.reading import at, each, first, mapping, number
 from adapters.sources.signing import is_bearer, is_signed
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
@@ -36,13 +36,10 @@ class Grafana:
         return is_signed(sent.encode("utf-8", "replace") + b":" + inbound.body, signature, secret) and is_fresh
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(
-            lambda: [(alert, body) for body in [object_of(inbound.body)] for alert in grouped(body)],
-            lambda item: self._signal(item[0], item[1], inbound),
-        )
+        return each(lambda: grouped(inbound.body), lambda item: self._signal(item[0], item[1], inbound))
 
     def _signal(self, alert: object, group: dict[str, Any], inbound: Inbound) -> Signal:
-        org = text(at(alert, "orgId")) or text(group.get("orgId")) or ""
+        org = first(at(alert, "orgId"), group.get("orgId")) or ""
         return alert_signal(
             alert, source=self.kind, arrived=inbound.arrived, group=group, scope=f"{org}/", value=_value(at(alert, "values"))
         )

@@ -1,6 +1,7 @@
 """What the three signals of OTLP share: JSON or protobuf in, resources and scopes, attributes, ids in hexadecimal."""
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from adapters.sources.words import environment_of
 from domain.base import Instant
 from domain.inbound import Inbound
 
-_HEX = frozenset("0123456789abcdef")
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _LONG = 255
 
 
@@ -89,9 +90,9 @@ def attributes_of(attributes: object) -> dict[str, Any]:
 
 def plain(value: object, deepest: int = DEEPEST) -> Any:
     """An `AnyValue` as plain JSON; what lies too deep is left out."""
+    if isinstance(value, dict) and isinstance(text := value.get("stringValue"), str):
+        return text
     match value:
-        case {"stringValue": str(text)}:
-            return text
         case {"boolValue": bool(answer)}:
             return answer
         case {"intValue": int() | str() as number}:
@@ -126,8 +127,8 @@ def long_ones(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def hex_id(value: object, *, digits: int) -> str | None:
     """An id in lower case; None if it is no such id, or all zeros, which means none."""
-    word = value.lower() if isinstance(value, str) else ""
-    return word if len(word) == digits and not set(word) - _HEX and set(word) != {"0"} else None
+    word = value.lower() if isinstance(value, str) and len(value) == digits else ""
+    return word if _HEX.fullmatch(word) and word.strip("0") else None
 
 
 def time_of(*counts: object) -> Instant | None:
@@ -138,9 +139,8 @@ def time_of(*counts: object) -> Instant | None:
 def _named(pairs: object, deepest: int) -> dict[str, Any]:
     found = {}
     for pair in listed(pairs):
-        match pair:
-            case {"key": str(name), "value": value}:
-                found[name] = plain(value, deepest)
+        if isinstance(name := at(pair, "key"), str):
+            found[name] = plain(pair.get("value"), deepest)
     return found
 
 

@@ -29,7 +29,7 @@ class OtlpLogs:
         return distinct(each(lambda: _records(inbound), lambda item: self._signal(item[0], expected_object(item[1]), inbound)))
 
     def _signal(self, origin: Origin, record: dict[str, Any], inbound: Inbound) -> Signal:
-        sent, observed = record.get("timeUnixNano"), record.get("observedTimeUnixNano")
+        sent, observed = whole(record.get("timeUnixNano")), whole(record.get("observedTimeUnixNano"))
         attributes, text = attributes_of(record.get("attributes")), said(record.get("body"))
         number, word = whole(record.get("severityNumber")) or 0, record.get("severityText")
         trace, span = hex_id(record.get("traceId"), digits=32), hex_id(record.get("spanId"), digits=16)
@@ -38,7 +38,7 @@ class OtlpLogs:
             source=self.kind,
             kind=SignalKind.LOG,
             ts=time_of(sent, observed) or inbound.arrived,
-            identity=identity(origin.digest, origin.scope, str(sent or observed), number, word, text, attributes, trace, span),
+            identity=identity(origin.digest, origin.scope, sent or observed, number, word, text, attributes, trace, span),
             key=event,
             event_type=event,
             severity=_severity(number, word),

@@ -44,20 +44,19 @@ class OtlpMetrics:
         point, name = expected_object(item.content), text(item.metric.get("name"))
         if name is None:
             raise UnreadableError("expected a metric with a name")
-        attributes, sent = attributes_of(point.get("attributes")), point.get("timeUnixNano")
+        attributes, sent = attributes_of(point.get("attributes")), whole(point.get("timeUnixNano"))
         value = None if (whole(point.get("flags")) or 0) & _NO_VALUE else _value(point, item.shape)
-        kept = {detail: point.get(detail) for detail in _DETAILS}
+        kept = {detail: _numbers(point.get(detail)) for detail in _DETAILS}
         return Draft(
             source=self.kind,
             kind=SignalKind.METRIC,
             ts=time_of(sent) or inbound.arrived,
-            identity=identity(item.origin.digest, item.origin.scope, name, attributes, str(sent), value, kept),
+            identity=identity(item.origin.digest, item.origin.scope, name, attributes, sent, value, kept),
             key=name,
             event_type=f"metric.{item.shape}",
             value=value,
             service=item.origin.service,
             environment=item.origin.environment,
-            trace_id=None,
             labels=labels_of(item.origin, attributes),
             payload={"unit": item.metric.get("unit"), **_course(item, point), **kept},
         ).signal()
@@ -85,6 +84,13 @@ def _value(point: dict[str, Any], shape: str) -> float:
     if found is None:
         raise UnreadableError("expected a value that is a finite number")
     return found
+
+
+def _numbers(detail: object) -> object:
+    """JSON writes integers of 64 bits as text."""
+    if isinstance(detail, list):
+        return [_numbers(each) for each in detail]
+    return whole(detail) if isinstance(detail, str) else detail
 
 
 def _course(item: _Point, point: dict[str, Any]) -> dict[str, object]:

@@ -12,6 +12,7 @@ from domain.signal import Signal
 
 Item = TypeVar("Item")
 DEEPEST = 16
+_TOO_DEEP = "nested too deeply"
 
 
 class UnreadableError(Exception):
@@ -26,13 +27,15 @@ def each(items: Callable[[], Iterable[Item]], read: Callable[[Item], Signal | No
         found = list(items())
     except UnreadableError as error:
         return Parsed(refused=(Refused(index=0, reason=str(error)),))
+    except RecursionError:
+        return Parsed(refused=(Refused(index=0, reason=_TOO_DEEP),))
     for index, item in enumerate(found):
         try:
             signal = read(item)
         except UnreadableError as error:
             refused.append(Refused(index=index, reason=str(error)))
         except RecursionError:
-            refused.append(Refused(index=index, reason="nested too deeply"))
+            refused.append(Refused(index=index, reason=_TOO_DEEP))
         except ValidationError:
             refused.append(Refused(index=index, reason="does not fit into a signal"))
         else:
@@ -51,7 +54,7 @@ def json_of(body: bytes) -> JsonValue:
     except UnicodeDecodeError:
         raise UnreadableError("the body is not UTF-8") from None
     except RecursionError:
-        raise UnreadableError("the body is nested too deeply") from None
+        raise UnreadableError(_TOO_DEEP) from None
     except ValueError:
         raise UnreadableError("the body is not JSON") from None
     return value
