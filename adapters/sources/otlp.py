@@ -68,14 +68,13 @@ def _as_json(value: Any, *, is_id: bool, is_list: bool) -> Any:
 def scoped(body: Mapping[str, Any], *, resources: str, scopes: str, items: str) -> Iterator[tuple[Origin, Any]]:
     """Every item with its origin, in the order of the request."""
     for resource in listed(body.get(resources)):
-        attributes = attributes_of(at(resource, "resource", "attributes"))
-        service = first(attributes.get("service.name"), attributes.get("k8s.deployment.name"))
+        attributes = _known(attributes_of(at(resource, "resource", "attributes")))
         digest = identity(attributes)
         for scope in listed(at(resource, scopes)):
             origin = Origin(
                 attributes=attributes,
                 scope=first(at(scope, "scope", "name")),
-                service=None if service and service.startswith("unknown_service") else service,
+                service=first(attributes.get("service.name"), attributes.get("k8s.deployment.name")),
                 environment=environment_of(attributes),
                 digest=digest,
             )
@@ -134,6 +133,13 @@ def hex_id(value: object, *, digits: int) -> str | None:
 def time_of(*counts: object) -> Instant | None:
     """The first of these counts of nanoseconds since 1970 that is a time."""
     return next((read for count in counts if (read := instant(whole(count)))), None)
+
+
+def _known(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Without the name that a program gives itself when nobody gave it one."""
+    name = attributes.get("service.name")
+    is_unknown = isinstance(name, str) and name.startswith("unknown_service")
+    return {key: value for key, value in attributes.items() if key != "service.name"} if is_unknown else attributes
 
 
 def _named(pairs: object, deepest: int) -> dict[str, Any]:

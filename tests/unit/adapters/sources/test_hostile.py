@@ -68,7 +68,7 @@ def check(source: Source, inbound: Inbound, config: dict[str, Any]) -> None:
     parsed = source.parse(inbound, config)
     for signal in parsed.signals:
         assert Signal.model_validate(signal.model_dump()) == signal
-        assert b"\\u0000" not in canonical(signal)
+        assert b"\\u0000" not in canonical(signal).replace(b"\\\\", b"")
         assert signal.severity in (None, "critical", "error", "warning", "info")
         assert len(signal.idempotency_key or "") == 64
         assert 2000 <= signal.ts.year < 2100
@@ -132,7 +132,7 @@ def places(node: Any) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_damaged_bytes_are_answered(case: Case, data):
     """Real requests whose bytes were turned over, lost or cut off."""
@@ -140,7 +140,7 @@ def test_damaged_bytes_are_answered(case: Case, data):
 
 
 @pytest.mark.parametrize("case", [each for each in CASES if each.body[:1] in (b"{", b"[")], ids=str)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_swapped_types_are_answered(case: Case, data):
     """Real requests in which a value has another type than anybody expects, or is missing."""
@@ -148,7 +148,7 @@ def test_swapped_types_are_answered(case: Case, data):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_swapped_headers_are_answered(case: Case, data):
     """Real bodies under headers that are missing or say something else."""
