@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
-from adapters.sources.fitting import Draft, identity, moment
+from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.reading import UnreadableError, at, expected_object, first, mapping, object_of, text
 from adapters.sources.times import instant
 from adapters.sources.words import severity
@@ -42,7 +42,7 @@ def alert_signal(
     if not labels and not fingerprint:
         raise UnreadableError("expected an alert with labels")
     key = scope + (fingerprint or identity(labels)[:16])
-    return Draft(
+    return Observation(
         source=source,
         kind=SignalKind.EVENT,
         ts=(ended if state == "resolved" else began) or arrived,

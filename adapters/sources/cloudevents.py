@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity, shown
+from adapters.sources.fitting import Observation, identity, shown
 from adapters.sources.reading import UnreadableError, at, each, expected_object, first, json_of, listed, number, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
@@ -47,7 +47,7 @@ class CloudEvents:
             raise UnreadableError(f"expected the attribute {missing[0]}")
         data, named = _content(event), text(event["type"]) or ""
         extensions = {name: value for name, value in event.items() if name not in _CORE}
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=_kind(named),
             ts=instant(event.get("time")) or arrived,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity, moment
+from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.reading import at, each, expected_object, first, json_of, listed, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
@@ -48,7 +48,7 @@ class Datadog:
         how_bad = _severity(alert, transition)
         monitor, cycle = first(alert.get("alert_id"), alert.get("monitor_id")), text(alert.get("cycle_key"))
         group = first(alert.get("aggreg_key"), alert.get("scope"), None if monitor else _titled(alert))
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT,
             ts=sent or inbound.arrived,

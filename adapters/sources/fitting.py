@@ -26,7 +26,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
+class Observation:
     """What a sender says of one thing, of any length.
 
     Service and environment are found among the labels where they are not named.

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity, moment, shown
+from adapters.sources.fitting import Observation, identity, moment, shown
 from adapters.sources.jsonpath import PathError, values
 from adapters.sources.reading import UnreadableError, each, json_of, listed, mapping, number, text
 from adapters.sources.signing import is_bearer
@@ -53,7 +53,7 @@ class Generic:
         labels = {name: _at(item, path, "labels") for name, path in mapping(config.get("labels")).items()}
         sent, state = instant(said["ts"]), _state(said["status"], config)
         sender, about = text(said["id"]), text(said["key"])
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=_kind(said["kind"], config),
             ts=sent or inbound.arrived,

@@ -6,10 +6,10 @@ from urllib.parse import parse_qs
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity
+from adapters.sources.fitting import Observation, identity
+from adapters.sources.progress import progress
 from adapters.sources.reading import UnreadableError, at, each, first, listed, mapping, object_of, text
 from adapters.sources.signing import is_signed
-from adapters.sources.stages import stage
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
@@ -41,8 +41,8 @@ class GitHub:
     def _deployment(self, body: dict[str, Any], inbound: Inbound) -> Signal:
         deployment, status = mapping(body.get("deployment")), mapping(body.get("deployment_status"))
         state = text(status.get("state")) or "pending"
-        reached = stage(state)
-        return Draft(
+        reached = progress(state)
+        return Observation(
             **self._common(body, inbound),
             kind=SignalKind.DEPLOY,
             ts=instant(first(status.get("updated_at"), status.get("created_at"), deployment.get("created_at")))
@@ -64,8 +64,8 @@ class GitHub:
     def _run(self, event: str, body: dict[str, Any], inbound: Inbound) -> Signal:
         run = mapping(body.get(event))
         state = first(run.get("conclusion"), run.get("status"), body.get("action")) or "unknown"
-        reached = stage(state)
-        return Draft(
+        reached = progress(state)
+        return Observation(
             **self._common(body, inbound),
             kind=SignalKind.EXECUTION,
             ts=instant(first(run.get("completed_at"), run.get("updated_at"), run.get("created_at"))) or inbound.arrived,
@@ -88,7 +88,7 @@ class GitHub:
 
     def _other(self, event: str, body: dict[str, Any], inbound: Inbound) -> Signal:
         action = text(body.get("action"))
-        return Draft(
+        return Observation(
             **self._common(body, inbound),
             kind=SignalKind.EVENT,
             ts=instant(at(body, "head_commit", "timestamp")) or inbound.arrived,

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity
+from adapters.sources.fitting import Observation, identity
+from adapters.sources.progress import Progress, progress
 from adapters.sources.reading import at, each, first, listed, mapping, number, object_of, text
 from adapters.sources.signing import is_same
-from adapters.sources.stages import Stage, stage
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
@@ -40,8 +40,8 @@ class GitLab:
 
     def _deployment(self, body: dict[str, Any], inbound: Inbound) -> Signal:
         state = text(body.get("status")) or "unknown"
-        reached = stage(state)
-        return Draft(
+        reached = progress(state)
+        return Observation(
             **self._common(body, inbound),
             kind=SignalKind.DEPLOY,
             ts=instant(body.get("status_changed_at")) or inbound.arrived,
@@ -108,8 +108,8 @@ class GitLab:
         payload: Mapping[str, object],
     ) -> Signal:
         """An execution; its value is how many seconds it took."""
-        reached = stage(state) if state else Stage.OTHER
-        return Draft(
+        reached = progress(state) if state else Progress.OTHER
+        return Observation(
             **self._common(body, inbound),
             kind=SignalKind.EXECUTION,
             ts=next((when for when in map(instant, times) if when), inbound.arrived),
@@ -124,7 +124,7 @@ class GitLab:
 
     def _other(self, body: dict[str, Any], inbound: Inbound) -> Signal:
         event = first(body.get("object_kind"), body.get("event_name"), inbound.headers.get("x-gitlab-event")) or "event"
-        return Draft(
+        return Observation(
             **self._common(body, inbound),
             kind=SignalKind.EVENT,
             ts=instant(first(at(body, "object_attributes", "updated_at"), body.get("created_at"))) or inbound.arrived,

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity, moment
+from adapters.sources.fitting import Observation, identity, moment
+from adapters.sources.progress import progress
 from adapters.sources.reading import at, each, expected_object, first, json_of, mapping, text
 from adapters.sources.signing import is_bearer
-from adapters.sources.stages import stage
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
@@ -31,10 +31,10 @@ class OpenLineage:
         if run is None:
             return self._still(event, inbound)
         state = (text(event.get("eventType")) or "OTHER").upper()
-        facets, reached = mapping(at(event, "run", "facets")), stage(state)
+        facets, reached = mapping(at(event, "run", "facets")), progress(state)
         error, parent = mapping(facets.get("errorMessage")), mapping(facets.get("parent"))
         job = text(at(event, "job", "name"))
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EXECUTION,
             ts=sent or inbound.arrived,
@@ -68,7 +68,7 @@ class OpenLineage:
         """What describes a job or a dataset while nothing runs."""
         subject = "dataset" if "dataset" in event else "job"
         sent, described = instant(event.get("eventTime")), mapping(event.get(subject))
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT,
             ts=sent or inbound.arrived,

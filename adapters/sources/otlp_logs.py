@@ -6,7 +6,7 @@ from typing import Any
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, distinct, identity
+from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, said, scoped, time_of
 from adapters.sources.reading import each, expected_object, first, whole
 from adapters.sources.signing import is_bearer
@@ -34,7 +34,7 @@ class OtlpLogs:
         number, word = whole(record.get("severityNumber")) or 0, record.get("severityText")
         trace, span = hex_id(record.get("traceId"), digits=32), hex_id(record.get("spanId"), digits=16)
         event = first(record.get("eventName"), attributes.get("event.name"))
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.LOG,
             ts=time_of(sent, observed) or inbound.arrived,

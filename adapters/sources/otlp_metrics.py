@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, distinct, identity
+from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, labels_of, scoped, time_of
 from adapters.sources.reading import UnreadableError, at, each, expected_object, listed, mapping, number, text, whole
 from adapters.sources.signing import is_bearer
@@ -47,7 +47,7 @@ class OtlpMetrics:
         attributes, sent = attributes_of(point.get("attributes")), whole(point.get("timeUnixNano"))
         value = None if (whole(point.get("flags")) or 0) & _NO_VALUE else _value(point, item.shape)
         kept = {detail: _numbers(point.get(detail)) for detail in _DETAILS}
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.METRIC,
             ts=time_of(sent) or inbound.arrived,

@@ -6,7 +6,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, distinct, identity
+from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, scoped, time_of
 from adapters.sources.reading import UnreadableError, at, each, expected_object, first, listed, text, whole
 from adapters.sources.signing import is_bearer
@@ -35,7 +35,7 @@ class OtlpTraces:
         attributes, failed = attributes_of(span.get("attributes")), whole(at(span, "status", "code")) == _ERROR
         thrown = _thrown(span) if failed else {}
         message = ": ".join(part for part in (text(thrown.get(f"exception.{name}")) for name in ("type", "message")) if part)
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT if failed else SignalKind.METRIC,
             ts=time_of(span.get("endTimeUnixNano"), span.get("startTimeUnixNano")) or inbound.arrived,

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity, moment
+from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.reading import UnreadableError, each, mapping, number, object_of, text
 from adapters.sources.signing import is_same
 from adapters.sources.times import instant
@@ -41,7 +41,7 @@ class PagerDutyEvents:
         payload = mapping(body.get("payload"))
         sent = instant(payload.get("timestamp"))
         key = text(body.get("dedup_key")) or identity(self.kind, payload)[:32]
-        return Draft(
+        return Observation(
             **self._common(body, payload),
             kind=SignalKind.EVENT,
             ts=sent or inbound.arrived,
@@ -55,7 +55,7 @@ class PagerDutyEvents:
         """A change event: that something was deployed, never that something is wrong."""
         payload = mapping(body.get("payload"))
         sent = instant(payload.get("timestamp"))
-        return Draft(
+        return Observation(
             **self._common(body, payload),
             kind=SignalKind.DEPLOY,
             ts=sent or inbound.arrived,

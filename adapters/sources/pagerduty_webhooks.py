@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity
+from adapters.sources.fitting import Observation, identity
 from adapters.sources.reading import at, each, expected_object, first, mapping, object_of, text
 from adapters.sources.signing import is_signed
 from adapters.sources.times import instant
@@ -44,7 +44,7 @@ class PagerDutyWebhooks:
         incident, state = mapping(event.get("data")), _STATES.get(happened)
         about = first(at(incident, "incident", "id"), incident.get("id"))
         priority, urgency = text(at(incident, "priority", "summary")), text(incident.get("urgency"))
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT,
             ts=instant(event.get("occurred_at")) or inbound.arrived,

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.fitting import Draft, identity, moment
+from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.reading import at, each, first, listed, mapping, object_of, text
 from adapters.sources.signing import is_signed
 from adapters.sources.times import instant
@@ -45,7 +45,7 @@ class Sentry:
             return self._event(event, content, action, sent)
         if issue := mapping(content.get("issue")):
             return self._issue(issue, action, sent)
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT,
             ts=sent,
@@ -58,7 +58,7 @@ class Sentry:
     def _event(self, event: dict[str, Any], content: dict[str, Any], action: str, sent: Instant) -> Signal:
         issue = first(event.get("issue_id"), event.get("groupid"), at(event, "issue", "id")) or ""
         happened = instant(event.get("datetime")) or instant(event.get("timestamp"))
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT,
             ts=happened or sent,
@@ -83,7 +83,7 @@ class Sentry:
     def _issue(self, issue: dict[str, Any], action: str, sent: Instant) -> Signal:
         number, state = text(issue.get("id")) or "", _ISSUE_STATES.get(action)
         seen = instant(issue.get("lastSeen"))
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT,
             ts=sent,
@@ -109,7 +109,7 @@ class Sentry:
         about = first(alert.get("identifier"), alert.get("id")) or ""
         began = instant(first(alert.get("date_started"), alert.get("date_detected")))
         ended = instant(alert.get("date_closed")) if action == "resolved" else None
-        return Draft(
+        return Observation(
             source=self.kind,
             kind=SignalKind.EVENT,
             ts=ended or (sent if action == "resolved" else began or sent),

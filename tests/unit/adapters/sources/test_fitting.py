@@ -2,14 +2,14 @@
 
 import pytest
 
-from adapters.sources.fitting import TRUNCATED, Draft, identity
+from adapters.sources.fitting import TRUNCATED, Observation, identity
 from adapters.sources.words import severity
 from domain.signal import Signal, SignalKind
 from tests.unit.adapters.sources.requests import ARRIVED
 
 
 def fitted(**said) -> Signal:
-    return Draft(source="x", kind=SignalKind.EVENT, ts=ARRIVED, identity="i", **said).signal()
+    return Observation(source="x", kind=SignalKind.EVENT, ts=ARRIVED, identity="i", **said).signal()
 
 
 @pytest.mark.parametrize(
