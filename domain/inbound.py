@@ -2,13 +2,17 @@
 
 from pydantic import Field
 
-from domain.base import Value
+from domain.base import Instant, Value
 from domain.signal import Signal
 
 
 class Inbound(Value):
-    """One request as it came: nothing of it is trusted. Header names are lower case; `tail` is the path behind ours."""
+    """One request as it came: nothing of it is trusted but when it did. Header names are lower case.
 
+    `tail` is the path behind ours.
+    """
+
+    arrived: Instant
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, str] = Field(default_factory=dict)
     tail: str = ""

@@ -1,0 +1,114 @@
+"""Any JSON, read by the paths that the connector's configuration names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue
+
+from adapters.sources.fitting import Observation, identity, moment, shown
+from adapters.sources.jsonpath import PathError, values
+from adapters.sources.reading import UnreadableError, each, json_of, listed, mapping, number, text
+from adapters.sources.signing import is_bearer
+from adapters.sources.times import instant
+from adapters.sources.words import severity
+from domain.inbound import Inbound, Parsed
+from domain.signal import Signal, SignalKind
+
+_FIELDS = (
+    "kind",
+    "ts",
+    "event_type",
+    "key",
+    "id",
+    "status",
+    "value",
+    "text",
+    "service",
+    "environment",
+    "severity",
+    "trace_id",
+    "correlation_id",
+)
+_STATES = {"firing": "firing", "resolved": "resolved", "ok": "resolved"}
+
+
+class Generic:
+    """Configured by `items` (a path to the items, the body itself if absent), `fields` and `labels` (paths inside an item).
+
+    A field is a path, or a word that stands for itself where it does not begin with `$`. `severities`, `statuses` and
+    `kinds` translate the sender's words. With a `status` that means firing or resolved, it is an alert.
+    """
+
+    kind = "generic"
+
+    def is_authentic(self, inbound: Inbound, secret: str) -> bool:
+        return is_bearer(inbound, secret)
+
+    def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
+        return each(lambda: _items(inbound.body, config), lambda item: self._signal(item, inbound, config))
+
+    def _signal(self, item: Any, inbound: Inbound, config: Mapping[str, JsonValue]) -> Signal:
+        paths = mapping(config.get("fields"))
+        said = {name: _at(item, paths.get(name), f"fields.{name}") for name in _FIELDS}
+        labels = {name: _at(item, path, "labels") for name, path in mapping(config.get("labels")).items()}
+        sent, state = instant(said["ts"]), _state(said["status"], config)
+        sender, about = text(said["id"]), text(said["key"])
+        return Observation(
+            source=self.kind,
+            kind=_kind(said["kind"], config),
+            ts=sent or inbound.arrived,
+            identity=identity(self.kind, sender or item, state, "" if sender else moment(sent, inbound.arrived)),
+            key=about or sender,
+            event_type=f"alert.{state}" if state else text(said["event_type"]),
+            severity=severity(_translated(said["severity"], config.get("severities"))),
+            value=number(said["value"]),
+            text=shown(said["text"]) if said["text"] is not None else None,
+            service=text(said["service"]),
+            environment=text(said["environment"]),
+            trace_id=_trace(said["trace_id"]),
+            correlation_id=text(said["correlation_id"]),
+            labels=labels,
+            payload={"item": item} if isinstance(item, dict | list) else {},
+        ).signal()
+
+
+def _items(body: bytes, config: Mapping[str, JsonValue]) -> list[Any]:
+    document, path = json_of(body), config.get("items")
+    if not isinstance(path, str):
+        return [document]
+    found = _values(document, path, "items")
+    return listed(found[0]) if len(found) == 1 and isinstance(found[0], list) else found
+
+
+def _at(item: Any, path: object, place: str) -> Any:
+    if not isinstance(path, str) or not path.startswith("$"):
+        return path if isinstance(path, str) else None
+    found = _values(item, path, place)
+    return found[0] if found else None
+
+
+def _values(document: Any, path: str, place: str) -> list[Any]:
+    try:
+        return values(document, path)
+    except PathError:
+        raise UnreadableError(f"the connector's mapping has a path at {place} that cannot be read") from None
+
+
+def _translated(word: object, table: object) -> object:
+    return mapping(table).get(text(word) or "", word)
+
+
+def _state(status: object, config: Mapping[str, JsonValue]) -> str | None:
+    word = text(_translated(status, config.get("statuses")))
+    return _STATES.get(word.lower()) if word else None
+
+
+def _kind(said: object, config: Mapping[str, JsonValue]) -> SignalKind:
+    word = text(_translated(said, config.get("kinds")))
+    return SignalKind(word.lower()) if word and word.lower() in set(SignalKind) else SignalKind.EVENT
+
+
+def _trace(said: object) -> str | None:
+    """A trace id as W3C writes it; anything else is none."""
+    word = (text(said) or "").lower()
+    return word if len(word) == 32 and not set(word) - set("0123456789abcdef") else None

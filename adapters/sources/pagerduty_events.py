@@ -1,0 +1,79 @@
+"""PagerDuty's Events API, version 2: whoever sends to PagerDuty sends to us by changing an address."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue
+
+from adapters.sources.fitting import Observation, identity, moment
+from adapters.sources.reading import UnreadableError, each, mapping, number, object_of, text
+from adapters.sources.signing import is_same
+from adapters.sources.times import instant
+from adapters.sources.words import severity
+from domain.inbound import Inbound, Parsed
+from domain.signal import Signal, SignalKind
+
+_STATES = {"trigger": "firing", "acknowledge": "acknowledged", "resolve": "resolved"}
+_NAMES = ("component", "group", "class")
+
+
+class PagerDutyEvents:
+    """The secret is the body's `routing_key`. An event without `dedup_key` is about what its content says."""
+
+    kind = "pagerduty_events"
+
+    def is_authentic(self, inbound: Inbound, secret: str) -> bool:
+        try:
+            given = text(object_of(inbound.body).get("routing_key"))
+        except UnreadableError:
+            return False
+        return is_same(given or "", secret)
+
+    def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
+        return each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
+
+    def _signal(self, body: dict[str, Any], inbound: Inbound) -> Signal:
+        if "event_action" not in body and "/change/" in f"/{inbound.tail}/":
+            return self._change(body, inbound)
+        state = _STATES.get((text(body.get("event_action")) or "").lower())
+        if state is None:
+            raise UnreadableError("expected event_action to be trigger, acknowledge or resolve")
+        payload = mapping(body.get("payload"))
+        sent = instant(payload.get("timestamp"))
+        key = text(body.get("dedup_key")) or identity(self.kind, payload)[:32]
+        return Observation(
+            **self._common(body, payload),
+            kind=SignalKind.EVENT,
+            ts=sent or inbound.arrived,
+            identity=identity(self.kind, key, state, moment(sent, inbound.arrived)),
+            key=key,
+            event_type=f"alert.{state}",
+            severity=severity(payload.get("severity")) or "warning",
+        ).signal()
+
+    def _change(self, body: dict[str, Any], inbound: Inbound) -> Signal:
+        """A change event: that something was deployed, never that something is wrong."""
+        payload = mapping(body.get("payload"))
+        sent = instant(payload.get("timestamp"))
+        return Observation(
+            **self._common(body, payload),
+            kind=SignalKind.DEPLOY,
+            ts=sent or inbound.arrived,
+            identity=identity(self.kind, "change", payload, moment(sent, inbound.arrived)),
+            key=text(payload.get("source")),
+            event_type="deploy.succeeded",
+            severity="info",
+        ).signal()
+
+    def _common(self, body: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
+        details = mapping(payload.get("custom_details"))
+        named = {name: value for name, value in details.items() if isinstance(value, str | int | float)}
+        said = {name: text(payload.get(name)) for name in _NAMES}
+        return {
+            "source": self.kind,
+            "value": number(details.get("value")),
+            "text": text(payload.get("summary")),
+            "service": text(details.get("service")) or said["component"],
+            "labels": {**named, **said, "source": text(payload.get("source")), "client": text(body.get("client"))},
+            "payload": {"custom_details": details or None, "links": body.get("links")},
+        }
