@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from adapters.metrics import PrometheusMetrics
     from adapters.otel import Tracing
     from services.audit import Audit
+    from services.connectors import Connectors
     from services.ports import Host, StageProcess
     from services.registry import Services
     from services.relay import Relay
@@ -85,10 +86,21 @@ async def worker_parts(
 
 
 def _use_cases(base: Base, chosen: "Settings") -> dict[str, Any]:
-    return _records(base, chosen) | _stories(base, chosen)
+    connectors = _connectors(base)
+    return _records(base, chosen, connectors) | _stories(base, chosen, connectors)
 
 
-def _records(base: Base, chosen: "Settings") -> dict[str, Any]:
+def _connectors(base: Base) -> "Connectors":
+    from adapters import secrets as sealer
+    from adapters.sources import SOURCES
+    from services.connectors import Connectors
+
+    return Connectors(
+        base.database, base.ledger, base.keyring, sealer, kinds={each.belongs_to or each.kind for each in SOURCES}
+    )
+
+
+def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:
     """Who and what there is, and what was done and decided."""
     from adapters import secrets as sealer
     from adapters.checkpoints import CheckpointFolder
@@ -100,6 +112,7 @@ def _records(base: Base, chosen: "Settings") -> dict[str, Any]:
     from services.health import Health
     from services.idempotency import IdempotencyKeys
     from services.identity import Identity
+    from services.monitoring import Monitoring
     from services.operations import Operations
     from services.principals import Principals
     from services.secrets import Secrets
@@ -110,24 +123,27 @@ def _records(base: Base, chosen: "Settings") -> dict[str, Any]:
     return {
         "audit": Audit(database, base.signer, CheckpointFolder(chosen.checkpoints or chosen.data / "checkpoints")),
         "blobs": base.blobs,
+        "connectors": connectors,
         "codec": Decoding(WireDecoder(base.keyring)),
         "decisions": Decisions(database),
         "environments": Environments(database, ledger),
         "health": Health(database, base.engine, base.policy),
         "idempotency": IdempotencyKeys(database),
         "identity": Identity(database, ledger, hmac_key=base.hmac_key),
+        "monitoring": Monitoring(database),
         "operations": Operations(database),
         "policy": base.policy,
         "principals": Principals(database, ledger),
-        "secrets": Secrets(database, ledger, base.keyring, sealer),
+        "secrets": Secrets(database, ledger, base.keyring, sealer, connectors),
         "switches": Switches(database, ledger),
         "workflows": Workflows(database, ledger),
     }
 
 
-def _stories(base: Base, chosen: "Settings") -> dict[str, Any]:
+def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:
     """What happens, from a signal and a run to the plan that mends it."""
     from adapters.redaction import PatternRedactor
+    from adapters.sources import SOURCES
     from domain.actions import CATALOG
     from services.approvals import Approvals
     from services.asking import Asking
@@ -140,6 +156,7 @@ def _stories(base: Base, chosen: "Settings") -> dict[str, Any]:
     from services.pipeline_runner import VERSION
     from services.pipelines import Pipelines
     from services.planning import Planning
+    from services.receiving import Receiving
     from services.recovery import Recovery
     from services.runs import Runs
 
@@ -156,6 +173,7 @@ def _stories(base: Base, chosen: "Settings") -> dict[str, Any]:
         "intake": intake,
         "pipelines": Pipelines(database, ledger, guard),
         "planning": planning,
+        "receiving": Receiving(database, ledger, intake, connectors, {each.kind: each for each in SOURCES}),
         "recovery": Recovery(database, ledger, guard, planning),
         "runs": Runs(database, ledger, guard, intake, lease=chosen.lease),
     }

@@ -33,7 +33,7 @@ from settings import Settings
 CANONICAL = "/api/v1"
 ALIASES = ("/v1", "/api")
 PREFIXES = (CANONICAL, *ALIASES)
-BATCHES = tuple(f"{prefix}/signals/ingest" for prefix in PREFIXES)
+BATCHES = tuple(f"{prefix}/{name}" for prefix in PREFIXES for name in ("signals/ingest", "monitoring/ingest", "ingest/"))
 UPLOADS = tuple((path, 16 * MIB) for path in (*(f"{prefix}/pipelines" for prefix in PREFIXES), *BATCHES))
 ALWAYS = frozenset(f"{prefix}/{name}" for prefix in ("", *PREFIXES) for name in ("healthz", "readyz"))
 LIMITS = Limits(larger=UPLOADS, packed=BATCHES, always=ALWAYS)

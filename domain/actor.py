@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from domain.base import Value
+from domain.base import ConnectorId, Value
 from domain.identity import Caller, Principal
 from domain.ledger import ActorType, Word
 
@@ -19,6 +19,11 @@ class Actor(Value):
     @classmethod
     def calling(cls, caller: Caller) -> Self:
         return cls.of(caller.principal)
+
+    @classmethod
+    def sending(cls, connector: ConnectorId) -> Self:
+        """A sender outside, known by its connector's secret."""
+        return cls(kind=ActorType.SERVICE_ACCOUNT, id=connector.shown)
 
     @classmethod
     def part(cls, name: str) -> Self:

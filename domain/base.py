@@ -93,6 +93,14 @@ class ExecutionId(Id):
     prefix = "exe"
 
 
+class ConnectorId(Id):
+    prefix = "con"
+
+
+class DeliveryId(Id):
+    prefix = "dlv"
+
+
 class SignalId(Id):
     prefix = "evt"
 

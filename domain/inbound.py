@@ -36,3 +36,21 @@ class Parsed(Value):
 
     signals: tuple[Signal, ...] = ()
     refused: tuple[Refused, ...] = ()
+
+
+class Taken(Value):
+    """What came of a request, item by item in numbers; `first` is the first item's own identity, if it has one."""
+
+    stored: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    reason: str | None = None
+    first: str | None = None
+
+
+class Reply(Value):
+    """What the sender's own protocol wants to hear."""
+
+    status: int = 202
+    media: str = "application/json"
+    body: bytes = b""

@@ -11,6 +11,7 @@ from services.ports import Policy
 _READS = (
     "approval.read",
     "audit.read",
+    "connector.read",
     "decision.read",
     "environment.read",
     "event.read",

@@ -55,15 +55,7 @@ class Intake:
         """
 
         async def work(session: AsyncSession) -> tuple[Received | Refusal, ...]:
-            await self._guard.check_org_active(session, caller.org)
-            refusals = await self._refusals(session, caller.org, batch)
-            taken = [each for each in batch if each.workflow_id not in refusals]
-            if taken:
-                await self._guard.spend_quota(session, caller.org, "signals", len(taken))
-            stored = await self._store(session, caller.org, taken)
-            await self._enter(session, caller, stored)
-            answers = iter(stored)
-            return tuple(refusals[each.workflow_id] if each.workflow_id in refusals else next(answers) for each in batch)
+            return await self.store(session, caller.org, batch, actor=Actor.calling(caller))
 
         return await self._database.retrying(caller.org, work)
 
@@ -76,14 +68,21 @@ class Intake:
 
         async def work(session: AsyncSession) -> tuple[Received, ...]:
             await self._guard.check_org_active(session, caller.org)
-            for workflow in dict.fromkeys(each.workflow_id for each in batch if each.workflow_id):
+            for workflow in _workflows(batch):
                 await self._guard.check_workflow(session, caller.org, workflow)
-            await self._guard.spend_quota(session, caller.org, "signals", len(batch))
-            received = await self._store(session, caller.org, batch)
-            await self._enter(session, caller, received)
-            return received
+            return await self._take(session, caller.org, batch, Actor.calling(caller))
 
         return await self._database.retrying(caller.org, work)
+
+    async def store(
+        self, session: AsyncSession, org: OrgId, batch: Sequence[Signal], *, actor: Actor
+    ) -> tuple[Received | Refusal, ...]:
+        """As `ingest`, in the caller's transaction and for whoever `actor` is."""
+        await self._guard.check_org_active(session, org)
+        refusals = await self._refusals(session, org, batch)
+        taken = [each for each in batch if each.workflow_id not in refusals]
+        answers = iter(await self._take(session, org, taken, actor) if taken else ())
+        return tuple(refusals[each.workflow_id] if each.workflow_id in refusals else next(answers) for each in batch)
 
     async def report_failure(
         self, session: AsyncSession, execution: Execution, spec: PipelineSpec, *, stage: str, error_code: str, message: str
@@ -166,12 +165,18 @@ class Intake:
 
     async def _refusals(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> dict[WorkflowId | None, Refusal]:
         refusals: dict[WorkflowId | None, Refusal] = {}
-        for workflow in dict.fromkeys(each.workflow_id for each in batch if each.workflow_id):
+        for workflow in _workflows(batch):
             try:
                 await self._guard.check_workflow(session, org, workflow)
             except (NotFoundError, StoppedError) as error:
                 refusals[workflow] = Refusal(code=error.code, message=str(error))
         return refusals
+
+    async def _take(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal], actor: Actor) -> tuple[Received, ...]:
+        await self._guard.spend_quota(session, org, "signals", len(batch))
+        received = await self._store(session, org, batch)
+        await self._enter(session, org, actor, received)
+        return received
 
     async def _store(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> tuple[Received, ...]:
         own = [SignalId.of(fresh) for fresh in await new_ids(session, len(batch))]
@@ -202,18 +207,22 @@ class Intake:
         payload, meta = self._redactor.content(signal.payload), self._redactor.content(signal.meta)
         return signal.model_copy(update={"text": text, "labels": labels, "payload": payload, "meta": meta})
 
-    async def _enter(self, session: AsyncSession, caller: Caller, received: Sequence[Received]) -> None:
+    async def _enter(self, session: AsyncSession, org: OrgId, actor: Actor, received: Sequence[Received]) -> None:
         stored = [each.event_id.shown for each in received if each.status == "stored"]
         if stored:
             await self._ledger.append(
                 session,
-                caller.org,
+                org,
                 "signals.received",
-                actor=Actor.calling(caller),
+                actor=actor,
                 resource_type="signal",
                 resource_id=stored[0],
                 after={"count": len(stored), "first": stored[0], "last": stored[-1]},
             )
+
+
+def _workflows(batch: Sequence[Signal]) -> list[WorkflowId]:
+    return list(dict.fromkeys(each.workflow_id for each in batch if each.workflow_id))
 
 
 def _letter(incident: Incident) -> dict[str, str]:

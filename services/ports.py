@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from domain.approval import Settled
 from domain.base import Digest, OrgId
-from domain.inbound import Inbound, Parsed
+from domain.inbound import Inbound, Parsed, Reply, Taken
 from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
 from domain.policy import (
@@ -37,15 +37,24 @@ class Redactor(Protocol):
 
 
 class Source(Protocol):
-    """One kind of sender. Both methods are total: whatever is sent, they answer, and raise nothing."""
+    """One kind of sender. Its methods are total: whatever is sent, they answer, and raise nothing.
+
+    Some senders never come again after a 429; they are told 503 instead. `belongs_to` is the kind of connector whose
+    endpoint and secret it uses, where that is another one's.
+    """
 
     kind: str
+    belongs_to: str | None
+    gives_up_on_429: bool
 
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         """Whether whoever sent this knows the connector's secret; compared in constant time."""
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
         """Every item of the request, as a signal or refused; `config` is the connector's own."""
+
+    def reply(self, inbound: Inbound, taken: Taken) -> Reply:
+        """The answer to a request that was taken in, wholly or in part."""
 
 
 class Kms(Protocol):

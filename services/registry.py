@@ -6,6 +6,7 @@ from services.approvals import Approvals
 from services.asking import Asking
 from services.audit import Audit
 from services.codec import Decoding
+from services.connectors import Connectors
 from services.deciding import Deciding
 from services.decisions import Decisions
 from services.diagnosis import Diagnostics
@@ -15,11 +16,13 @@ from services.idempotency import IdempotencyKeys
 from services.identity import Identity
 from services.incidents import Incidents
 from services.intake import Intake
+from services.monitoring import Monitoring
 from services.operations import Operations
 from services.pipelines import Pipelines
 from services.planning import Planning
 from services.ports import Blobs, Policy, Spans
 from services.principals import Principals
+from services.receiving import Receiving
 from services.recovery import Recovery
 from services.runs import Runs
 from services.secrets import Secrets
@@ -34,6 +37,7 @@ class Services:
     audit: Audit
     blobs: Blobs
     codec: Decoding
+    connectors: Connectors
     deciding: Deciding
     decisions: Decisions
     diagnostics: Diagnostics
@@ -43,11 +47,13 @@ class Services:
     identity: Identity
     incidents: Incidents
     intake: Intake
+    monitoring: Monitoring
     operations: Operations
     pipelines: Pipelines
     planning: Planning
     policy: Policy
     principals: Principals
+    receiving: Receiving
     recovery: Recovery
     runs: Runs
     secrets: Secrets

@@ -9,6 +9,7 @@ from domain.actor import Actor
 from domain.base import OrgId
 from domain.errors import ForbiddenError, InvalidError
 from domain.identity import Caller, Role
+from services.connectors import Connectors
 from services.keyring import OrgKeyring
 from services.ledger import Ledger
 from services.ports import Sealer
@@ -23,11 +24,12 @@ _AT_ONCE = 200
 
 
 class Secrets:
-    def __init__(self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer) -> None:
+    def __init__(self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer, connectors: Connectors) -> None:
         self._database = database
         self._ledger = ledger
         self._keyring = keyring
         self._sealer = sealer
+        self._connectors = connectors
 
     @repeatable
     async def put(self, caller: Caller, environment: str, name: str, value: SecretStr) -> None:
@@ -82,7 +84,7 @@ class Secrets:
         _check_is_admin(caller)
         key_id = await self._add_key(caller)
         self._keyring.forget(caller.org)
-        while await self._reseal(caller.org, key_id):
+        while await self._reseal(caller.org, key_id) or await self._reseal_connectors(caller.org, key_id):
             pass
         return key_id
 
@@ -105,6 +107,11 @@ class Secrets:
                 fresh = secret.model_copy(update={"key_id": key_id, "sealed": sealed})
                 await store.put_secret(session, org, fresh)
             return len(old)
+
+    @repeatable
+    async def _reseal_connectors(self, org: OrgId, key_id: str) -> int:
+        async with self._database.transaction(org) as session:
+            return await self._connectors.reseal(session, org, key_id=key_id, limit=_AT_ONCE)
 
     async def _opened(self, org: OrgId, secret: store.SealedSecret) -> bytes:
         key = await self._keyring.get(org, secret.key_id)

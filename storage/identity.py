@@ -76,10 +76,15 @@ async def set_automatic(session: AsyncSession, org: OrgId, *, released: bool) ->
 
 async def environment(session: AsyncSession, name: str) -> Environment:
     """Raises NotFoundError: no such environment in the caller's org."""
-    row = await session.scalar(select(EnvironmentRow).where(EnvironmentRow.name == name))
-    if row is None:
+    found = await find_environment(session, name)
+    if found is None:
         raise NotFoundError("no such environment")
-    return Environment(name=row.name, is_production=row.is_production)
+    return found
+
+
+async def find_environment(session: AsyncSession, name: str) -> Environment | None:
+    row = await session.scalar(select(EnvironmentRow).where(EnvironmentRow.name == name))
+    return None if row is None else Environment(name=row.name, is_production=row.is_production)
 
 
 async def environments(session: AsyncSession) -> tuple[Environment, ...]:

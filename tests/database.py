@@ -21,6 +21,7 @@ from domain.base import OrgId, Value
 from domain.identity import Caller, Kind, Role
 from domain.principals import NewPrincipal, NewToken
 from provision import founding, provision
+from services.connectors import Connectors
 from services.founding import first_admin
 from services.identity import Identity
 from services.keyring import OrgKeyring
@@ -180,7 +181,7 @@ def keyring(database: Database, kms: MasterKeyFile) -> OrgKeyring:
 
 @pytest.fixture
 def secret_store(database: Database, ledger: Ledger, keyring: OrgKeyring) -> Secrets:
-    return Secrets(database, ledger, keyring, sealer)
+    return Secrets(database, ledger, keyring, sealer, Connectors(database, ledger, keyring, sealer, kinds=()))
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from adapters.sources.alerts import alert_signal, grouped
+from adapters.sources.answering import Unyielding
 from adapters.sources.reading import each
 from adapters.sources.signing import is_bearer
 from domain.inbound import Inbound, Parsed
 
 
-class Alertmanager:
+class Alertmanager(Unyielding):
     """Knows an alert by fingerprint, beginning and state: what is repeated every few hours is a duplicate."""
 
     kind = "alertmanager"

@@ -6,15 +6,17 @@ from typing import Any
 from pydantic import JsonValue
 
 from adapters.sources.alerts import alert_signal
+from adapters.sources.answering import Unyielding
 from adapters.sources.reading import UnreadableError, each, json_of
 from adapters.sources.signing import is_bearer
 from domain.inbound import Inbound, Parsed
 
 
-class AlertmanagerApi:
+class AlertmanagerApi(Unyielding):
     """An alert is what its labels are; it has ended when its end has come. Each is sent anew every minute while it fires."""
 
     kind = "alertmanager_api"
+    belongs_to = "alertmanager"
 
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         return is_bearer(inbound, secret)

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, shown
 from adapters.sources.reading import UnreadableError, at, each, expected_object, first, json_of, listed, number, text
 from adapters.sources.signing import is_bearer
@@ -26,7 +27,7 @@ _KINDS = (
 )
 
 
-class CloudEvents:
+class CloudEvents(Answering):
     """An event is known by `source` and `id`, as the specification promises. A batch is taken unless `batch` is false."""
 
     kind = "cloudevents"

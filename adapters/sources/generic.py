@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment, shown
 from adapters.sources.jsonpath import PathError, values
 from adapters.sources.reading import UnreadableError, each, json_of, listed, mapping, number, text
@@ -32,7 +33,7 @@ _FIELDS = (
 _STATES = {"firing": "firing", "resolved": "resolved", "ok": "resolved"}
 
 
-class Generic:
+class Generic(Answering):
     """Configured by `items` (a path to the items, the body itself if absent), `fields` and `labels` (paths inside an item).
 
     A field is a path, or a word that stands for itself where it does not begin with `$`. `severities`, `statuses` and

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity
 from adapters.sources.progress import progress
 from adapters.sources.reading import UnreadableError, at, each, first, listed, mapping, object_of, text
@@ -15,7 +16,7 @@ from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
 
 
-class GitHub:
+class GitHub(Answering):
     """A delivery is known by `X-GitHub-Delivery`, equal when it is sent again by hand."""
 
     kind = "github"

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity
 from adapters.sources.progress import Progress, progress
 from adapters.sources.reading import at, each, first, listed, mapping, number, object_of, text
@@ -14,7 +15,7 @@ from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
 
 
-class GitLab:
+class GitLab(Answering):
     """A delivery is known by `Idempotency-Key`, equal when it is sent again.
 
     Older ones have `X-Gitlab-Event-UUID` alone, which events that cause one another share: there the content counts too.

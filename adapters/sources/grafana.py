@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from adapters.sources.alerts import alert_signal, grouped
+from adapters.sources.answering import Unyielding
 from adapters.sources.reading import at, each, first, mapping, number
 from adapters.sources.signing import is_bearer, is_signed
 from adapters.sources.times import instant
@@ -17,7 +18,7 @@ _SIGNATURE, _TIMESTAMP = "x-grafana-alerting-signature", "x-grafana-alerting-tim
 _FRESH = timedelta(minutes=15)
 
 
-class Grafana:
+class Grafana(Unyielding):
     """Signed over the body, or over time and body where the contact point names `X-Grafana-Alerting-Timestamp`.
 
     A contact point without a signature may send the secret in `Authorization`.

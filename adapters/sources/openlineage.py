@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.progress import progress
 from adapters.sources.reading import at, each, expected_object, first, json_of, mapping, text
@@ -14,7 +15,7 @@ from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
 
 
-class OpenLineage:
+class OpenLineage(Answering):
     """A run's event is known by run, type and time; its key is the run, its service the job at the root of the run's tree."""
 
     kind = "openlineage"

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 from pydantic import JsonValue
 
+from adapters.sources.exporting import Exporting
 from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, said, scoped, time_of
 from adapters.sources.reading import each, expected_object, first, whole
@@ -17,10 +21,12 @@ from domain.signal import Signal, SignalKind
 _SEVERITIES = ((21, "critical"), (17, "error"), (13, "warning"), (1, "info"))
 
 
-class OtlpLogs:
+class OtlpLogs(Exporting):
     """Delivered at least once and without identity: a record is known by all that it says, its time included."""
 
     kind = "otlp_logs"
+    response = ExportLogsServiceResponse
+    rejected = "rejected_log_records"
 
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         return is_bearer(inbound, secret)

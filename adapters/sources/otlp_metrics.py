@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from pydantic import JsonValue
 
+from adapters.sources.exporting import Exporting
 from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, labels_of, scoped, time_of
 from adapters.sources.reading import UnreadableError, at, each, expected_object, listed, mapping, number, text, whole
@@ -26,13 +30,15 @@ class _Point(NamedTuple):
     content: object
 
 
-class OtlpMetrics:
+class OtlpMetrics(Exporting):
     """The value of a gauge and of a sum is theirs; of a histogram and of a summary it is the mean, the rest is payload.
 
     A point that says that nothing was recorded is a signal without a value: missing is a state, not a zero.
     """
 
     kind = "otlp_metrics"
+    response = ExportMetricsServiceResponse
+    rejected = "rejected_data_points"
 
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         return is_bearer(inbound, secret)

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from pydantic import JsonValue
 
+from adapters.sources.exporting import Exporting
 from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, scoped, time_of
 from adapters.sources.reading import UnreadableError, at, each, expected_object, first, listed, text, whole
@@ -17,10 +21,12 @@ _ERROR = 2
 _KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
 
-class OtlpTraces:
+class OtlpTraces(Exporting):
     """A span is known by its trace and its own id. Its value is its duration in seconds, failed or not."""
 
     kind = "otlp_traces"
+    response = ExportTraceServiceResponse
+    rejected = "rejected_spans"
 
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         return is_bearer(inbound, secret)

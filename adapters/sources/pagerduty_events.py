@@ -1,23 +1,25 @@
 """PagerDuty's Events API, version 2: whoever sends to PagerDuty sends to us by changing an address."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.reading import UnreadableError, each, mapping, number, object_of, text
 from adapters.sources.signing import is_same
 from adapters.sources.times import instant
 from adapters.sources.words import severity
-from domain.inbound import Inbound, Parsed
+from domain.inbound import Inbound, Parsed, Reply, Taken
 from domain.signal import Signal, SignalKind
 
 _STATES = {"trigger": "firing", "acknowledge": "acknowledged", "resolve": "resolved"}
 _NAMES = ("component", "group", "class")
 
 
-class PagerDutyEvents:
+class PagerDutyEvents(Answering):
     """The secret is the body's `routing_key`. An event without `dedup_key` is about what its content says."""
 
     kind = "pagerduty_events"
@@ -31,6 +33,14 @@ class PagerDutyEvents:
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
         return each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
+
+    def reply(self, inbound: Inbound, taken: Taken) -> Reply:
+        if taken.refused:
+            said = {"status": "invalid event", "message": "Event object is invalid", "errors": [taken.reason]}
+            return Reply(status=400, body=json.dumps(said).encode())
+        body = object_of(inbound.body)
+        key = text(body.get("dedup_key")) or identity(self.kind, mapping(body.get("payload")))[:32]
+        return Reply(body=json.dumps({"status": "success", "message": "Event processed", "dedup_key": key}).encode())
 
     def _signal(self, body: dict[str, Any], inbound: Inbound) -> Signal:
         if "event_action" not in body and "/change/" in f"/{inbound.tail}/":

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity
 from adapters.sources.reading import at, each, expected_object, first, mapping, object_of, text
 from adapters.sources.signing import is_signed
@@ -23,7 +24,7 @@ _STATES = {
 _URGENCIES = {"high": "error", "low": "warning"}
 
 
-class PagerDutyWebhooks:
+class PagerDutyWebhooks(Answering):
     """Signed once for each secret in use; versions of the signature that nobody knows are passed over."""
 
     kind = "pagerduty_webhooks"

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.reading import at, each, first, listed, mapping, object_of, text
 from adapters.sources.signing import is_signed
@@ -24,7 +25,7 @@ _ISSUE_STATES = {
 }
 
 
-class Sentry:
+class Sentry(Answering):
     """What an alert opened is resolved by another resource: both are about `issue/ID`."""
 
     kind = "sentry"

@@ -11,6 +11,15 @@ Ids = Mapping[str, str]
 OPEN_TO_ALL = frozenset({("get", "/api/v1/healthz"), ("get", "/api/v1/readyz"), ("get", "/api/v1/metrics")})
 """What needs no token; the code of `/codec/session` is a credential of its own kind."""
 
+DOORS = frozenset(
+    {
+        ("post", "/api/v1/ingest/{source}/{endpoint}"),
+        ("post", "/api/v1/ingest/otlp/{endpoint}/v1/{signal}"),
+        ("post", "/api/v1/ingest/alertmanager/{endpoint}/api/v2/alerts"),
+    }
+)
+"""What senders outside are known at by a connector's secret; `test_ingest.py` attacks them."""
+
 BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/pipelines"): lambda ids: {"spec": spec("another"), "code": code()},
     ("patch", "/api/v1/pipelines/{pipeline_id}"): lambda ids: {"config": {"column": "other"}},
@@ -18,6 +27,10 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("patch", "/api/v1/workflows/{workflow_id}"): lambda ids: {"description": "said"},
     ("post", "/api/v1/events"): lambda ids: {"event_type": "deploy", "payload": {}, "workflow_id": ids["workflow_id"]},
     ("post", "/api/v1/signals/ingest"): lambda ids: [{"kind": "log", "text": "slow", "workflow_id": ids["workflow_id"]}],
+    ("post", "/api/v1/monitoring/ingest"): lambda ids: [{"kind": "metric", "key": "cpu_percent", "value": 93.5}],
+    ("post", "/api/v1/connectors"): lambda ids: {"kind": "alertmanager", "name": "another", "config": {}},
+    ("patch", "/api/v1/connectors/{connector_id}"): lambda ids: {"name": "renamed"},
+    ("post", "/api/v1/connectors/{connector_id}/secret"): lambda ids: {"secret": "long enough to count"},
     ("post", "/api/v1/incidents/open"): lambda ids: {"title": "slow", "service": "shop"},
     ("patch", "/api/v1/incidents/{incident_id}"): lambda ids: {"status": "resolved"},
     ("post", "/api/v1/fix/plan"): lambda ids: {"incident_id": ids["incident_id"]},
@@ -64,7 +77,7 @@ def operations() -> Iterator[Operation]:
             yield Operation(method, path, found.get("x-action"), "requestBody" in found)
 
 
-ALL = tuple(operations())
+ALL = tuple(each for each in operations() if each.key not in DOORS)
 WITH_BODY = tuple(each for each in ALL if each.has_body)
 UNKNOWN = {
     "pipeline_id": f"pip_{'1' * 26}",
@@ -72,6 +85,7 @@ UNKNOWN = {
     "incident_id": f"inc_{'1' * 26}",
     "plan_id": f"plan_{'1' * 26}",
     "approval_id": f"apr_{'1' * 26}",
+    "connector_id": f"con_{'1' * 26}",
     "event_id": f"evt_{'1' * 26}",
     "workflow_id": f"wfl_{'1' * 26}",
     "decision_id": f"dec_{'1' * 26}",

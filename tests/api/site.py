@@ -168,10 +168,12 @@ async def everything(site: Site, tenant: Tenant) -> Incident:
     named = secrets.token_hex(4)
     event = await by.post("/events", {"event_type": "deploy", "payload": {"n": 1}})
     workflow = await by.post("/workflows", {"name": f"w-{named}"})
+    connector = await by.post("/connectors", {"kind": "alertmanager", "name": f"c-{named}"})
     decision = await by.get("/decisions?limit=1")
     made.ids |= {
         "event_id": event.json()["event_id"],
         "workflow_id": workflow.json()["id"],
+        "connector_id": connector.json()["connector"]["id"],
         "decision_id": decision.json()["items"][0]["id"],
         "principal_id": by.caller.id.shown,
         "token_id": by.caller.token.shown,

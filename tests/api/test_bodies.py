@@ -49,7 +49,7 @@ NO_INPUT = (
     "owner_id",
     "__proto__",
 )
-A_SENDERS_OWN = frozenset({("/api/v1/signals/ingest", "id")})
+A_SENDERS_OWN = frozenset({("/api/v1/signals/ingest", "id"), ("/api/v1/monitoring/ingest", "id")})
 """An id by which a sender knows its signal again; it names nothing of ours."""
 ODD: tuple[Any, ...] = (
     None,

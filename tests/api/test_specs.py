@@ -70,6 +70,16 @@ async def test_spec_004_events_and_workflows(someone: Person) -> None:
     assert [each.status_code for each in (refused, unknown)] == [409, 404]
 
 
+async def test_spec_001_monitoring(site: Site, someone: Person) -> None:
+    """Under `/api`: what is reported of a pipeline, and how it does of late."""
+    incident = await an_incident(site, someone)
+    told = await someone.post("/api/monitoring/ingest", [{"kind": "metric", "key": "cpu_percent", "value": 93.5}])
+    snapshot = await someone.get(f"/api/monitoring/{incident.ids['pipeline_id']}/snapshot")
+
+    assert (told.status_code, snapshot.status_code) == (200, 200)
+    assert snapshot.json().keys() >= {"duration", "failure_rate", "retries", "cpu", "memory", "throughput", "latency", "errors"}
+
+
 async def test_spec_003_signals(someone: Person) -> None:
     """A bare list of signals, as the table's columns name their parts."""
     signal = {

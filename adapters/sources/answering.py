@@ -1,0 +1,19 @@
+"""How senders are answered: most look at the status alone, and come again after a 429 as well as after a 503."""
+
+from domain.inbound import Inbound, Reply, Taken
+
+
+class Answering:
+    """What a source inherits unless its protocol wants something else."""
+
+    gives_up_on_429 = False
+    belongs_to: str | None = None
+
+    def reply(self, inbound: Inbound, taken: Taken) -> Reply:
+        return Reply(body=taken.model_dump_json(exclude={"first"}).encode())
+
+
+class Unyielding(Answering):
+    """Alertmanager and what is made like it: only a 5xx is sent again."""
+
+    gives_up_on_429 = True

@@ -1,0 +1,192 @@
+"""Connectors: who may send signals from outside; their secrets are sealed, shown once, and replaced with an overlap."""
+
+import secrets
+from collections.abc import Collection
+from datetime import timedelta
+
+from pydantic import Field, SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import Actor
+from domain.base import ConnectorId, DeliveryId, OrgId, Value
+from domain.connector import Connector, ConnectorConfig, ConnectorName, ConnectorStatus, Delivery
+from domain.errors import InvalidError, NotFoundError
+from domain.identity import Caller
+from services.keyring import OrgKeyring
+from services.ledger import Ledger
+from services.ports import Sealer
+from storage import connectors as store
+from storage import identity
+from storage.engine import Database, new_id, new_ids, repeatable
+
+OVERLAP = timedelta(hours=24)
+"""How long the secret before the last still counts, so that a sender can be told the new one meanwhile."""
+_PREFIX = "whsec_"
+_LONGEST = 4_096
+
+
+class NewConnector(Value):
+    """`secret` is the sender's own, where it makes one; otherwise one is made here."""
+
+    kind: str = Field(max_length=64)
+    name: ConnectorName
+    config: ConnectorConfig = ConnectorConfig()
+    scopes: tuple[str, ...] = Field(default=(), max_length=32)
+    secret: SecretStr | None = None
+
+
+class ConnectorPatch(Value):
+    """Only what is set changes; `config` replaces the whole config."""
+
+    name: ConnectorName | None = None
+    config: ConnectorConfig | None = None
+    scopes: tuple[str, ...] | None = Field(default=None, max_length=32)
+    status: ConnectorStatus | None = None
+
+
+class Issued(Value):
+    """A connector and its secret, which nobody is shown again."""
+
+    connector: Connector
+    secret: SecretStr
+
+
+class Connectors:
+    def __init__(self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer, kinds: Collection[str]) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._keyring = keyring
+        self._sealer = sealer
+        self._kinds = kinds
+
+    async def create(self, caller: Caller, wanted: NewConnector) -> Issued:
+        """Raises ConflictError, InvalidError, NotFoundError: nothing is created."""
+        if wanted.kind not in self._kinds:
+            raise InvalidError(f"expected one of the kinds {', '.join(sorted(self._kinds))}", pointer="/kind")
+        secret = _secret(wanted.secret)
+
+        async def work(session: AsyncSession) -> Connector:
+            await _check(session, wanted.config)
+            fresh = ConnectorId.of(await new_id(session))
+            described = wanted.model_dump(include={"kind", "name", "scopes"})
+            added = await store.add(session, Connector(id=fresh, org=caller.org, config=wanted.config, **described))
+            await self._put_secret(session, caller.org, fresh, secret)
+            await self._enter(session, caller, "connector.created", None, added)
+            return added
+
+        return Issued(connector=await self._database.retrying(caller.org, work), secret=secret)
+
+    async def get(self, caller: Caller, connector: ConnectorId) -> Connector:
+        """Raises NotFoundError: no such connector in the org."""
+        async with self._database.transaction(caller.org) as session:
+            return await store.get(session, connector)
+
+    async def page(self, caller: Caller, *, after: ConnectorId | None, limit: int) -> list[Connector]:
+        async with self._database.transaction(caller.org) as session:
+            return await store.page(session, after=after, limit=limit)
+
+    async def deliveries(
+        self, caller: Caller, connector: ConnectorId, *, after: DeliveryId | None, limit: int
+    ) -> list[Delivery]:
+        """What it sent of late, the newest first."""
+        async with self._database.transaction(caller.org) as session:
+            await store.get(session, connector)
+            return await store.deliveries(session, connector, after=after, limit=limit)
+
+    @repeatable
+    async def change(self, caller: Caller, connector: ConnectorId, patch: ConnectorPatch) -> Connector:
+        """Raises ConflictError, InvalidError, NotFoundError: nothing changes."""
+        async with self._database.transaction(caller.org) as session:
+            before = await store.get(session, connector)
+            set_ = {name: getattr(patch, name) for name in patch.model_fields_set if getattr(patch, name) is not None}
+            wanted = before.model_copy(update=set_)
+            if wanted == before:
+                return before
+            await _check(session, wanted.config)
+            after = await store.change(session, wanted)
+            await self._enter(session, caller, "connector.changed", before, after)
+            return after
+
+    @repeatable
+    async def rotate(self, caller: Caller, connector: ConnectorId, own: SecretStr | None) -> Issued:
+        """A fresh secret; the one before it counts for `OVERLAP` more.
+
+        Raises:
+            NotFoundError: no such connector in the org.
+        """
+        secret = _secret(own)
+        async with self._database.transaction(caller.org) as session:
+            found = await store.get(session, connector)
+            await self._put_secret(session, caller.org, connector, secret)
+            await self._enter(session, caller, "connector.secret_rotated", None, found)
+        return Issued(connector=found, secret=secret)
+
+    @repeatable
+    async def remove(self, caller: Caller, connector: ConnectorId) -> None:
+        """Raises NotFoundError: no such connector in the org."""
+        async with self._database.transaction(caller.org) as session:
+            before = await store.get(session, connector)
+            await store.remove(session, connector)
+            await self._enter(session, caller, "connector.removed", before, None)
+
+    async def secrets(self, session: AsyncSession, connector: Connector) -> list[str]:
+        """Those that count now, the newest first; each use of them is one request, which the delivery log tells."""
+        return [await self._opened(connector.org, each) for each in await store.secrets(session, connector.id)]
+
+    async def reseal(self, session: AsyncSession, org: OrgId, *, key_id: str, limit: int) -> int:
+        """Move some secrets to the data key `key_id`; how many it were."""
+        key, old = await self._keyring.get(org, key_id), await store.lock_secrets(session, not_under=key_id, limit=limit)
+        for each in old:
+            content = (await self._opened(org, each)).encode()
+            sealed = self._sealer.seal(key, key_id, content, _place(org, each.connector))
+            await store.reseal(session, each.model_copy(update={"key_id": key_id, "sealed": sealed}))
+        return len(old)
+
+    async def _put_secret(self, session: AsyncSession, org: OrgId, connector: ConnectorId, secret: SecretStr) -> None:
+        key_id, key = await self._keyring.current(org)
+        sealed = self._sealer.seal(key, key_id, secret.get_secret_value().encode(), _place(org, connector))
+        (fresh,) = await new_ids(session, 1)
+        fresh_secret = store.SealedSecret(id=fresh, connector=connector, key_id=key_id, sealed=sealed)
+        await store.replace_secret(session, org, fresh_secret, overlap=OVERLAP)
+
+    async def _opened(self, org: OrgId, secret: store.SealedSecret) -> str:
+        key = await self._keyring.get(org, secret.key_id)
+        return self._sealer.unseal(key, secret.sealed, _place(org, secret.connector)).decode()
+
+    async def _enter(
+        self, session: AsyncSession, caller: Caller, action: str, before: Connector | None, after: Connector | None
+    ) -> None:
+        named = after or before
+        if named is None:
+            raise NotFoundError("no connector to write down")
+        await self._ledger.append(
+            session,
+            caller.org,
+            action,
+            actor=Actor.calling(caller),
+            resource_type="connector",
+            resource_id=named.id.shown,
+            before=before,
+            after=after,
+        )
+
+
+async def _check(session: AsyncSession, config: ConnectorConfig) -> None:
+    """An incident belongs to an environment, so what opens incidents names one that is there."""
+    if config.environment is not None:
+        await identity.environment(session, config.environment)
+    elif config.opens_incidents:
+        raise InvalidError("what opens incidents needs an environment for them", pointer="/config/environment")
+
+
+def _secret(own: SecretStr | None) -> SecretStr:
+    if own is None:
+        return SecretStr(_PREFIX + secrets.token_urlsafe(32))
+    if not 16 <= len(own.get_secret_value()) <= _LONGEST:
+        raise InvalidError(f"expected a secret of 16 to {_LONGEST} characters", pointer="/secret")
+    return own
+
+
+def _place(org: OrgId, connector: ConnectorId) -> bytes:
+    """Bound to the ciphertext, so that it opens in its own row only."""
+    return f"{org.shown}|{connector.shown}".encode()

@@ -1,0 +1,171 @@
+"""Take in what a sender outside delivers: know it by its secret, read it, store every item and what came of it at once."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import Actor
+from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
+from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnauthenticatedError, UnavailableError
+from domain.identity import Environment
+from domain.inbound import Inbound, Parsed, Reply, Taken
+from domain.incident import severity_of
+from domain.refs import incident_workflow_id
+from domain.signal import Signal, signature
+from services.connectors import Connectors
+from services.intake import Intake, Received, Refusal
+from services.ledger import Ledger
+from services.ports import Source
+from storage import connectors as store
+from storage import identity as identities
+from storage import incidents, outbox
+from storage.connectors import DeliveryCounts
+from storage.engine import Database
+from storage.outbox import Letter
+
+FIRING = ".firing"
+_KEY = 255
+
+
+class Receiving:
+    def __init__(
+        self, database: Database, ledger: Ledger, intake: Intake, connectors: Connectors, sources: Mapping[str, Source]
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._intake = intake
+        self._connectors = connectors
+        self._sources = sources
+
+    async def take(self, kind: str, endpoint: str, inbound: Inbound) -> Reply:
+        """Every item that is counted as stored is durable when this returns.
+
+        Raises:
+            NotFoundError: nothing has this address; it is the same for an address of another kind.
+            UnauthenticatedError: the sender does not know the connector's secret.
+            StoppedError: the connector is paused.
+            ForbiddenError, QuotaExceededError, UnavailableError: nothing is stored; to be sent again.
+        """
+        source, address = self._sources.get(kind), _address(endpoint)
+        if source is None:
+            raise NotFoundError("nothing has this address")
+
+        async def work(session: AsyncSession) -> Taken:
+            connector = await store.get(session, address.connector)
+            await self._check(session, connector, source, inbound)
+            parsed = source.parse(inbound, connector.config.mapping)
+            shaped = [_shaped(connector, each) for each in parsed.signals]
+            actor = Actor.sending(connector.id)
+            received = await self._intake.store(session, connector.org, shaped, actor=actor) if shaped else ()
+            if connector.config.opens_incidents:
+                await self._open_incidents(session, connector, shaped, received)
+            taken = _taken(parsed, received)
+            await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
+            return taken
+
+        try:
+            taken = await self._database.retrying(address.org, work)
+        except QuotaExceededError as error:
+            if source.gives_up_on_429:
+                raise UnavailableError(str(error)) from error
+            raise
+        return source.reply(inbound, taken)
+
+    async def _check(self, session: AsyncSession, connector: Connector, source: Source, inbound: Inbound) -> None:
+        if connector.kind != (source.belongs_to or source.kind):
+            raise NotFoundError("nothing has this address")
+        secrets = await self._connectors.secrets(session, connector)
+        if not any(source.is_authentic(inbound, secret) for secret in secrets):
+            raise UnauthenticatedError("the sender does not prove that it knows the connector's secret")
+        if connector.status is ConnectorStatus.PAUSED:
+            raise StoppedError("the connector is paused")
+
+    async def _open_incidents(
+        self, session: AsyncSession, connector: Connector, signals: Sequence[Signal], received: Sequence[Received | Refusal]
+    ) -> None:
+        for signal, answer in zip(signals, received, strict=True):
+            is_new = isinstance(answer, Received) and answer.status == "stored"
+            if is_new and (signal.event_type or "").endswith(FIRING):
+                await self._open_incident(session, connector, signal)
+
+    async def _open_incident(self, session: AsyncSession, connector: Connector, signal: Signal) -> None:
+        org, service = connector.org, signal.service or connector.name
+        environment = await self._environment(session, connector, signal)
+        mark = signature(org=org, service=service, error_code=signal.key, workflow=connector.kind)
+        carrier = incident_workflow_id(org, environment.name, service, mark)
+        incident, opened = await incidents.open_or_join(
+            session,
+            org,
+            signature=mark,
+            title=_title(signal),
+            service=service,
+            environment=environment.name,
+            severity=severity_of(is_production=environment.is_production),
+            workflow=signal.workflow_id,
+            carrier=carrier,
+        )
+        await outbox.add(session, org, Letter.WAKE_INCIDENT, {"incident": incident.id.shown, "carrier": carrier})
+        await self._ledger.append(
+            session,
+            org,
+            "incident.opened" if opened else "incident.joined",
+            actor=Actor.sending(connector.id),
+            resource_type="incident",
+            resource_id=incident.id.shown,
+            after={"connector": connector.id.shown, "key": signal.key},
+            incident=incident.id,
+        )
+
+    async def _environment(self, session: AsyncSession, connector: Connector, signal: Signal) -> Environment:
+        """The signal's own where the org has it, else the connector's."""
+        for name in (signal.environment, connector.config.environment):
+            if name is not None and (found := await identities.find_environment(session, name)) is not None:
+                return found
+        raise NotFoundError("no environment for what the connector opens")
+
+
+def _address(endpoint: str) -> Endpoint:
+    try:
+        return Endpoint.of(endpoint)
+    except ValueError:
+        raise NotFoundError("nothing has this address") from None
+
+
+def _shaped(connector: Connector, signal: Signal) -> Signal:
+    """With what the connector adds, and a key of its own: two connectors may tell of the same thing."""
+    own = signal.idempotency_key and _within(f"{connector.id}/{signal.idempotency_key}")
+    return signal.model_copy(
+        update={
+            "idempotency_key": own,
+            "service": signal.service or connector.config.service,
+            "environment": signal.environment or connector.config.environment,
+        }
+    )
+
+
+def _title(signal: Signal) -> str:
+    said = f"{signal.text or ''}\n{signal.key}\nan alert of {signal.source}"
+    return next(line for line in said.splitlines() if line.strip())[:255]
+
+
+def _within(key: str) -> str:
+    return key if len(key) <= _KEY else hashlib.sha256(key.encode()).hexdigest()
+
+
+def _taken(parsed: Parsed, received: Sequence[Received | Refusal]) -> Taken:
+    told = Counter("refused" if isinstance(each, Refusal) else each.status for each in received)
+    return Taken(
+        stored=told["stored"],
+        duplicates=told["duplicate"],
+        refused=told["refused"] + len(parsed.refused),
+        reason=parsed.refused[0].reason[:500] if parsed.refused else None,
+        first=parsed.signals[0].idempotency_key if parsed.signals else None,
+    )
+
+
+def _counts(taken: Taken, *, size: int) -> DeliveryCounts:
+    some = taken.stored + taken.duplicates
+    status = DeliveryStatus.TAKEN if not taken.refused else DeliveryStatus.PARTLY if some else DeliveryStatus.REFUSED
+    return DeliveryCounts(status=status, size=size, **taken.model_dump(exclude={"first"}))

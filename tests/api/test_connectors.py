@@ -1,0 +1,101 @@
+"""Connectors: who may send from outside, known by a secret that is shown once."""
+
+import pytest
+from sqlalchemy import column, func, select, table, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.identity import Role
+from tests.api.site import Person, Site
+from tests.database import Tenant
+
+WANTED = {"kind": "alertmanager", "name": "the cluster's alerts", "config": {"environment": "prod", "opens_incidents": True}}
+
+
+async def test_a_connector_is_made_and_read(someone: Person) -> None:
+    """The secret is in the first answer alone, and the address names the kind's door."""
+    made = await someone.post("/connectors", WANTED)
+    connector = made.json()["connector"]
+    read = await someone.get(f"/connectors/{connector['id']}")
+    listed = await someone.get("/connectors")
+
+    assert (made.status_code, made.headers["location"]) == (201, f"/api/v1/connectors/{connector['id']}")
+    assert made.json()["secret"].startswith("whsec_")
+    assert read.json() == connector
+    assert listed.json()["items"] == [connector]
+    assert "secret" not in read.text.replace("opens_incidents", "")
+    assert (connector["status"], connector["config"]["environment"]) == ("active", "prod")
+
+
+async def test_a_secret_is_stored_sealed(someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
+    """Nobody who reads the tables or the ledger finds it."""
+    secret = (await someone.post("/connectors", WANTED | {"secret": "the sender's own secret"})).json()["secret"]
+
+    assert secret == "the sender's own secret"
+    async with superuser.connect() as connection:
+        for name in ("connectors", "connector_secrets", "audit_logs", "audit_details", "idempotency_keys"):
+            rows = await connection.execute(
+                select(func.to_jsonb(table(name).table_valued())).where(column("org_id") == tenant.org)
+            )
+            assert not [row for row in rows.scalars() if "sender's own" in str(row)]
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"kind": "carrier pigeon"}, "/kind"),
+        ({"config": {"opens_incidents": True}}, "/config/environment"),
+        ({"secret": "short"}, "/secret"),
+        ({"config": {"colour": "red"}}, "/config/colour"),
+        ({"name": ""}, "/name"),
+    ],
+)
+async def test_a_wrong_connector_is_refused(someone: Person, change: dict, pointer: str) -> None:
+    """422 names the place, and nothing is made."""
+    answer = await someone.post("/connectors", WANTED | change)
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert (await someone.get("/connectors")).json()["items"] == []
+
+
+async def test_a_name_is_taken_once(someone: Person) -> None:
+    """Neither a new one nor a renamed one takes another's name."""
+    await someone.post("/connectors", WANTED)
+    other = (await someone.post("/connectors", WANTED | {"name": "other"})).json()["connector"]
+
+    assert (await someone.post("/connectors", WANTED)).status_code == 409
+    assert (await someone.patch(f"/connectors/{other['id']}", {"name": WANTED["name"]})).status_code == 409
+
+
+async def test_a_connector_changes_and_goes(someone: Person) -> None:
+    """Only what is sent changes; what is removed is nowhere, and its end is in the ledger."""
+    made = (await someone.post("/connectors", WANTED)).json()["connector"]
+    path = f"/connectors/{made['id']}"
+
+    paused = (await someone.patch(path, {"status": "paused"})).json()
+    gone = await someone.call("DELETE", path)
+
+    assert (paused["status"], paused["config"]) == ("paused", made["config"])
+    assert gone.status_code == 204
+    assert (await someone.get(path)).status_code == 404
+    entries = (await someone.get("/audit-logs?resource_id=" + made["id"])).json()["items"]
+    assert [each["action"] for each in entries] == ["connector.removed", "connector.changed", "connector.created"]
+
+
+async def test_only_an_admin_makes_them(site: Site, tenant: Tenant) -> None:
+    """Whoever may send in an org's name is a matter for its admin."""
+    operator = await site.person(tenant, Role.OPERATOR)
+
+    assert (await operator.post("/connectors", WANTED)).status_code == 403
+
+
+async def test_rotating_the_orgs_key_keeps_the_secrets(
+    someone: Person, site: Site, tenant: Tenant, superuser: AsyncEngine
+) -> None:
+    """After a rotation every secret is sealed under the new key, and counts as before."""
+    await someone.post("/connectors", WANTED)
+
+    key = await site.services.secrets.rotate_key(tenant.admin)
+
+    async with superuser.connect() as connection:
+        keys = await connection.execute(text("select key_id from connector_secrets where org_id = :org"), {"org": tenant.org})
+        assert set(keys.scalars()) == {key}

@@ -1,0 +1,227 @@
+"""What senders outside post: known by their connector's secret, stored item by item, answered in their own way."""
+
+import gzip
+import json
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.identity import Quota
+from tests.api.site import Person, Site
+from tests.database import FoundOrg, Tenant
+
+STORED = text("select event_type, key, service, environment, idempotency_key from signals where org_id = :org order by id")
+CONFIG = {"environment": "prod", "service": "shop", "opens_incidents": True}
+
+
+def alert(
+    name: str = "HighErrors", status: str = "firing", start: str = "2026-11-01T10:00:00Z", **labels: str
+) -> dict[str, Any]:
+    ends = "0001-01-01T00:00:00Z" if status == "firing" else "2026-11-01T10:30:00Z"
+    return {
+        "status": status,
+        "labels": {"alertname": name, "severity": "critical"} | labels,
+        "annotations": {"summary": f"{name} on the shop"},
+        "startsAt": start,
+        "endsAt": ends,
+        "generatorURL": "http://prometheus/graph",
+        "fingerprint": f"{abs(hash((name, *sorted(labels.items())))):016x}"[:16],
+    }
+
+
+def notification(*alerts: dict[str, Any]) -> bytes:
+    return json.dumps(
+        {"version": "4", "groupKey": '{}:{alertname="x"}', "status": "firing", "receiver": "suture", "alerts": list(alerts)}
+    ).encode()
+
+
+class Sender:
+    """A sender as its connector knows it."""
+
+    def __init__(self, site: Site, made: dict[str, Any], *, kind: str = "alertmanager") -> None:
+        self.site, self.id, self.secret = site, made["connector"]["id"], made["secret"]
+        self.path = f"/api/v1/ingest/{kind}/{made['connector']['endpoint']}"
+
+    async def post(self, body: bytes, *, secret: str | None = None, **headers: str):
+        sent = {"Authorization": f"Bearer {secret or self.secret}", "Content-Type": "application/json"}
+        return await self.site.client.post(self.path, content=body, headers=sent | headers)
+
+
+async def a_sender(site: Site, someone: Person, **config: Any) -> Sender:
+    body = {"kind": "alertmanager", "name": "alerts", "config": CONFIG | config}
+    return Sender(site, (await someone.post("/connectors", body)).json())
+
+
+async def stored(superuser: AsyncEngine, tenant: Tenant) -> list[dict[str, Any]]:
+    async with superuser.connect() as connection:
+        return [dict(row._mapping) for row in await connection.execute(STORED, {"org": tenant.org})]
+
+
+async def test_an_alert_opens_an_incident(site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
+    """What fires is stored and opens one incident, which its next delivery does not count again."""
+    sender = await a_sender(site, someone)
+
+    first, again = await sender.post(notification(alert())), await sender.post(notification(alert()))
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert (first.json()["stored"], again.json()["duplicates"]) == (1, 1)
+    (row,) = await stored(superuser, tenant)
+    assert (row["event_type"].endswith(".firing"), row["service"], row["environment"]) == (True, "shop", "prod")
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    assert (incident["event_count"], incident["service"], incident["environment"]) == (1, "shop", "prod")
+    assert "HighErrors" in incident["title"]
+
+
+async def test_alerts_without_that_word_open_nothing(site: Site, someone: Person) -> None:
+    """A connector that does not open incidents stores its signals and no more."""
+    sender = await a_sender(site, someone, opens_incidents=False)
+
+    assert (await sender.post(notification(alert()))).status_code == 202
+    assert (await someone.get("/incidents")).json()["items"] == []
+
+
+async def test_one_alert_is_resolved_and_fires_anew(
+    site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine
+) -> None:
+    """A resolve is another signal of the same key, and an alert that starts again later is no duplicate."""
+    sender = await a_sender(site, someone)
+
+    for each in (alert(), alert(status="resolved"), alert(start="2026-11-01T12:00:00Z")):
+        await sender.post(notification(each))
+
+    rows = await stored(superuser, tenant)
+    assert [row["event_type"].rpartition(".")[2] for row in rows] == ["firing", "resolved", "firing"]
+    assert len({row["key"] for row in rows}) == 1
+    assert len({row["idempotency_key"] for row in rows}) == 3
+
+
+async def test_a42_a_sender_must_know_the_secret(site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
+    """A wrong secret, none, or a person's token is 401, and nothing is stored."""
+    sender = await a_sender(site, someone)
+
+    wrong = await sender.post(notification(alert()), secret="whsec_wrong")
+    none = await site.client.post(sender.path, content=notification(alert()))
+    person = await sender.post(notification(alert()), secret=someone.token)
+
+    assert [each.status_code for each in (wrong, none, person)] == [401, 401, 401]
+    assert await stored(superuser, tenant) == []
+
+
+async def test_a13_an_address_that_nobody_has_is_404(site: Site, someone: Person) -> None:
+    """A broken address, another kind's, a removed one's: nobody can tell which."""
+    sender = await a_sender(site, someone)
+    body = notification(alert())
+    other_kind = sender.path.replace("/alertmanager/", "/grafana/")
+    unknown = sender.path[:-4] + "0000"
+
+    answers = [await site.client.post(path, content=body) for path in (other_kind, unknown, "/api/v1/ingest/alertmanager/x")]
+    answers.append(await site.client.post(sender.path.replace("/alertmanager/", "/pigeon/"), content=body))
+
+    assert {(each.status_code, each.json()["detail"]) for each in answers} == {
+        (404, "There is nothing here, or it is not yours to see.")
+    }
+
+
+async def test_a11_no_org_sends_into_another(site: Site, someone: Person, found_org: FoundOrg, tenant: Tenant) -> None:
+    """The secret of one org's connector opens no other's address."""
+    sender = await a_sender(site, someone)
+    stranger = await site.person(await found_org(), *someone.caller.principal.roles)
+    theirs = await a_sender(site, stranger)
+
+    theirs.secret = sender.secret
+
+    assert (await theirs.post(notification(alert()))).status_code == 401
+
+
+async def test_a_rotated_secret_has_an_overlap(site: Site, someone: Person) -> None:
+    """The new secret counts at once and the one before it for a while; the one before that no longer."""
+    sender = await a_sender(site, someone)
+    fresh = [(await someone.post(f"/connectors/{sender.id}/secret", {})).json()["secret"] for _ in range(2)]
+    secrets = [sender.secret, *fresh]
+
+    answers = [(await sender.post(notification(alert()), secret=each)).status_code for each in secrets]
+
+    assert answers == [401, 202, 202]
+
+
+async def test_a_paused_connector_takes_nothing(site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
+    """409 to whoever knows the secret, 401 to whoever does not."""
+    sender = await a_sender(site, someone)
+    await someone.patch(f"/connectors/{sender.id}", {"status": "paused"})
+
+    assert (await sender.post(notification(alert()))).status_code == 409
+    assert (await sender.post(notification(alert()), secret="whsec_wrong")).status_code == 401
+    assert await stored(superuser, tenant) == []
+
+
+async def test_every_delivery_is_in_the_log(site: Site, someone: Person) -> None:
+    """What came of each request, the newest first, and never what it held."""
+    sender = await a_sender(site, someone)
+    for body in (notification(alert()), notification(alert(), alert("Other")), b"nonsense"):
+        await sender.post(body)
+
+    log = (await someone.get(f"/connectors/{sender.id}/deliveries")).json()["items"]
+
+    assert [(each["status"], each["stored"], each["duplicates"]) for each in log] == [
+        ("refused", 0, 0),
+        ("taken", 1, 1),
+        ("taken", 1, 0),
+    ]
+    assert log[0]["reason"]
+    assert "nonsense" not in json.dumps(log)
+
+
+async def test_a_sender_that_gives_up_on_429_hears_503(site: Site, someone: Person, tenant: Tenant) -> None:
+    """Alertmanager repeats a notification after a 5xx alone, so a spent quota is told to it as one."""
+    sender = await a_sender(site, someone)
+    await site.services.switches.put_quota(tenant.admin, Quota(name="signals", per_minute=0))
+
+    answer = await sender.post(notification(alert()))
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_packed_delivery_is_taken(site: Site, someone: Person) -> None:
+    """Senders that compress may."""
+    sender = await a_sender(site, someone)
+
+    answer = await sender.post(gzip.compress(notification(alert())), **{"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 202
+
+
+async def test_an_exporter_of_opentelemetry_is_answered_in_its_form(
+    site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine
+) -> None:
+    """The SDK's own exporter, pointed at the endpoint, delivers logs and spans; JSON is answered in JSON."""
+    made = (await someone.post("/connectors", {"kind": "otlp", "name": "otel", "config": {"environment": "prod"}})).json()
+    record = {"timeUnixNano": "1767225600000000000", "severityNumber": 17, "body": {"stringValue": "out of stock"}}
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+    logs = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record, "nonsense"]}]}]}
+    path = f"/api/v1/ingest/otlp/{made['connector']['endpoint']}/v1/logs"
+    headers = {"Authorization": f"Bearer {made['secret']}"}
+
+    answer = await site.client.post(path, json=logs, headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.json()["partialSuccess"]["rejectedLogRecords"] == "1"
+    assert [row["service"] for row in await stored(superuser, tenant)] == ["shop"]
+
+
+async def test_a_pagerduty_sender_is_answered_as_there(site: Site, someone: Person) -> None:
+    """Whoever sends to PagerDuty hears what it is used to, and its bad event is its own fault."""
+    body = {"kind": "pagerduty_events", "name": "pd", "config": {"environment": "prod"}}
+    sender = Sender(site, (await someone.post("/connectors", body)).json(), kind="pagerduty_events")
+    event = {
+        "routing_key": sender.secret,
+        "event_action": "trigger",
+        "dedup_key": "shop/errors",
+        "payload": {"summary": "too many errors", "source": "shop", "severity": "error"},
+    }
+
+    good = await sender.post(json.dumps(event).encode())
+    bad = await sender.post(json.dumps(event | {"event_action": "sing"}).encode())
+
+    assert (good.status_code, good.json()["dedup_key"]) == (202, "shop/errors")
+    assert (bad.status_code, bad.json()["status"]) == (400, "invalid event")

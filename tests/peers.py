@@ -1,0 +1,61 @@
+"""Real programs that people already run, out of Debian's packages: unpacked into the user's cache, without root."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from stack.tools import default_cache
+
+PACKAGES = {"prometheus-alertmanager": "prometheus-alertmanager", "prometheus": "prometheus"}
+"""The program of each package."""
+_WITHIN_S = 120
+
+
+def command(package: str) -> tuple[str, ...]:
+    """What starts the package's program; a machine that can neither find nor fetch it skips the test, and says why.
+
+    A program looks for its own files below `/usr/share`: it sees there what its package brings, and nobody else does.
+    """
+    if found := shutil.which(PACKAGES[package]):
+        return (found,)
+    home = default_cache().parent / "debian" / f"{package}-{_version(package)}"
+    if not home.exists():
+        _unpack(package, home)
+    over = f"mount -t overlay overlay -o lowerdir={home}/usr/share:/usr/share /usr/share"
+    return (
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'{over} && exec "$0" "$@"',
+        f"{home}/usr/bin/{PACKAGES[package]}",
+    )
+
+
+def _version(package: str) -> str:
+    said = _run("apt-cache", "policy", package).stdout
+    wanted = [line.split()[-1] for line in said.splitlines() if "Candidate:" in line]
+    if not wanted or wanted[0] == "(none)":
+        pytest.skip(f"no {package}: apt knows none; run: apt-get update")
+    return wanted[0].replace(":", "_")
+
+
+def _unpack(package: str, home: Path) -> None:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
+        fetched = _run("apt-get", "download", package, cwd=folder)
+        packed = next(Path(folder).glob("*.deb"), None)
+        if packed is None:
+            pytest.skip(f"no {package}: apt-get download says {fetched.stderr.strip()[-300:]}")
+        _run("dpkg", "-x", str(packed), f"{folder}/unpacked", check=True)
+        Path(folder, "unpacked").rename(home)
+
+
+def _run(*argv: str, cwd: str | None = None, check: bool = False) -> subprocess.CompletedProcess[str]:
+    if shutil.which(argv[0]) is None:
+        pytest.skip(f"no {argv[0]} on this machine, so its packages cannot be had")
+    return subprocess.run(argv, cwd=cwd, check=check, capture_output=True, text=True, timeout=_WITHIN_S)
