@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from adapters.sources.alerts import alert_signal
-from adapters.sources.reading import UnreadableError, each, json_of
+from adapters.sources.reading import UnreadableError, json_of, read_each
 from adapters.sources.signing import is_bearer
 from domain.inbound import Inbound, Parsed
 
@@ -20,7 +20,7 @@ class AlertmanagerApi:
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(
+        return read_each(
             lambda: _alerts(inbound.body),
             lambda alert: alert_signal(alert, source=self.kind, arrived=inbound.arrived, group={}),
         )
