@@ -1,5 +1,7 @@
 """Every kind of sender that we understand, a file each; all implement `services.ports.Source`."""
 
+from typing import TYPE_CHECKING
+
 from adapters.sources.alertmanager import Alertmanager
 from adapters.sources.alertmanager_api import AlertmanagerApi
 from adapters.sources.cloudevents import CloudEvents
@@ -16,7 +18,10 @@ from adapters.sources.pagerduty_events import PagerDutyEvents
 from adapters.sources.pagerduty_webhooks import PagerDutyWebhooks
 from adapters.sources.sentry import Sentry
 
-SOURCES = (
+if TYPE_CHECKING:
+    from services.ports import Source
+
+SOURCES: "tuple[Source, ...]" = (
     Alertmanager(),
     AlertmanagerApi(),
     Grafana(),

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, shown
-from adapters.sources.reading import UnreadableError, at, each, expected_object, first, json_of, listed, number, text
+from adapters.sources.reading import UnreadableError, at, expected_object, first, json_of, listed, number, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from adapters.sources.words import environment_of, service_of, severity
@@ -36,7 +36,7 @@ class CloudEvents(Answering):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(
+        return read_each(
             lambda: _events(inbound, are_batches_taken=config.get("batch") is not False),
             lambda event: self._signal(expected_object(event), inbound.arrived),
         )

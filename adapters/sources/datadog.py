@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment
-from adapters.sources.reading import at, each, expected_object, first, json_of, listed, text
+from adapters.sources.reading import at, expected_object, first, json_of, listed, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from adapters.sources.words import environment_of, service_of, severity
@@ -41,7 +41,7 @@ class Datadog(Answering):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: _alerts(inbound.body), lambda alert: self._signal(expected_object(alert), inbound))
+        return read_each(lambda: _alerts(inbound.body), lambda alert: self._signal(expected_object(alert), inbound))
 
     def _signal(self, alert: dict[str, Any], inbound: Inbound) -> Signal:
         transition, state = _transition(alert)

@@ -14,7 +14,7 @@ _JSON, _PROTOBUF = "application/json", "application/x-protobuf"
 class Exporting(Answering):
     """`response` is the protocol's own answer, `rejected` its field for the number of items that were not taken."""
 
-    belongs_to = "otlp"
+    belongs_to: str | None = "otlp"
     response: ClassVar[type[Message]]
     rejected: ClassVar[str]
 

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment, shown
 from adapters.sources.jsonpath import PathError, values
-from adapters.sources.reading import UnreadableError, each, json_of, listed, mapping, number, text
+from adapters.sources.reading import UnreadableError, json_of, listed, mapping, number, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from adapters.sources.words import severity
@@ -46,7 +46,7 @@ class Generic(Answering):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: _items(inbound.body, config), lambda item: self._signal(item, inbound, config))
+        return read_each(lambda: _items(inbound.body, config), lambda item: self._signal(item, inbound, config))
 
     def _signal(self, item: Any, inbound: Inbound, config: Mapping[str, JsonValue]) -> Signal:
         paths = mapping(config.get("fields"))

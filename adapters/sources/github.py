@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity
 from adapters.sources.progress import progress
-from adapters.sources.reading import UnreadableError, at, each, first, listed, mapping, object_of, text
+from adapters.sources.reading import UnreadableError, at, first, listed, mapping, object_of, read_each, text
 from adapters.sources.signing import is_signed
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
@@ -26,7 +26,7 @@ class GitHub(Answering):
         return scheme == "sha256" and is_signed(inbound.body, signature, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: [object_of(_json(inbound))], lambda body: self._signal(body, inbound))
+        return read_each(lambda: [object_of(_json(inbound))], lambda body: self._signal(body, inbound))
 
     def _signal(self, body: dict[str, Any], inbound: Inbound) -> Signal | None:
         event = text(inbound.headers.get("x-github-event")) or _event(body)

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity
 from adapters.sources.progress import Progress, progress
-from adapters.sources.reading import at, each, first, listed, mapping, number, object_of, text
+from adapters.sources.reading import at, first, listed, mapping, number, object_of, read_each, text
 from adapters.sources.signing import is_same
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
@@ -27,7 +27,7 @@ class GitLab(Answering):
         return is_same(inbound.headers.get("x-gitlab-token", ""), secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
+        return read_each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
 
     def _signal(self, body: dict[str, Any], inbound: Inbound) -> Signal:
         match text(body.get("object_kind")):

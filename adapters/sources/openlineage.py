@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.progress import progress
-from adapters.sources.reading import at, each, expected_object, first, json_of, mapping, text
+from adapters.sources.reading import at, expected_object, first, json_of, mapping, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
@@ -24,7 +24,7 @@ class OpenLineage(Answering):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: _events(inbound.body), lambda event: self._signal(expected_object(event), inbound))
+        return read_each(lambda: _events(inbound.body), lambda event: self._signal(expected_object(event), inbound))
 
     def _signal(self, event: dict[str, Any], inbound: Inbound) -> Signal:
         sent = instant(event.get("eventTime"))

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from adapters.sources.exporting import Exporting
 from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, said, scoped, time_of
-from adapters.sources.reading import each, expected_object, first, whole
+from adapters.sources.reading import expected_object, first, read_each, whole
 from adapters.sources.signing import is_bearer
 from adapters.sources.words import severity
 from domain.inbound import Inbound, Parsed
@@ -32,7 +32,9 @@ class OtlpLogs(Exporting):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return distinct(each(lambda: _records(inbound), lambda item: self._signal(item[0], expected_object(item[1]), inbound)))
+        return distinct(
+            read_each(lambda: _records(inbound), lambda item: self._signal(item[0], expected_object(item[1]), inbound))
+        )
 
     def _signal(self, origin: Origin, record: dict[str, Any], inbound: Inbound) -> Signal:
         sent, observed = whole(record.get("timeUnixNano")), whole(record.get("observedTimeUnixNano"))

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from adapters.sources.exporting import Exporting
 from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, labels_of, scoped, time_of
-from adapters.sources.reading import UnreadableError, at, each, expected_object, listed, mapping, number, text, whole
+from adapters.sources.reading import UnreadableError, at, expected_object, listed, mapping, number, read_each, text, whole
 from adapters.sources.signing import is_bearer
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
@@ -44,7 +44,7 @@ class OtlpMetrics(Exporting):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return distinct(each(lambda: list(_points(inbound)), lambda point: self._signal(point, inbound)))
+        return distinct(read_each(lambda: list(_points(inbound)), lambda point: self._signal(point, inbound)))
 
     def _signal(self, item: _Point, inbound: Inbound) -> Signal:
         point, name = expected_object(item.content), text(item.metric.get("name"))

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from adapters.sources.exporting import Exporting
 from adapters.sources.fitting import Observation, distinct, identity
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, scoped, time_of
-from adapters.sources.reading import UnreadableError, at, each, expected_object, first, listed, text, whole
+from adapters.sources.reading import UnreadableError, at, expected_object, first, listed, read_each, text, whole
 from adapters.sources.signing import is_bearer
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
@@ -32,7 +32,9 @@ class OtlpTraces(Exporting):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return distinct(each(lambda: _spans(inbound), lambda item: self._signal(item[0], expected_object(item[1]), inbound)))
+        return distinct(
+            read_each(lambda: _spans(inbound), lambda item: self._signal(item[0], expected_object(item[1]), inbound))
+        )
 
     def _signal(self, origin: Origin, span: dict[str, Any], inbound: Inbound) -> Signal:
         trace, own = hex_id(span.get("traceId"), digits=32), hex_id(span.get("spanId"), digits=16)

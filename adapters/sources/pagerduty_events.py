@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment
-from adapters.sources.reading import UnreadableError, each, mapping, number, object_of, text
+from adapters.sources.reading import UnreadableError, mapping, number, object_of, read_each, text
 from adapters.sources.signing import is_same
 from adapters.sources.times import instant
 from adapters.sources.words import severity
@@ -32,7 +32,7 @@ class PagerDutyEvents(Answering):
         return is_same(given or "", secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
+        return read_each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
 
     def reply(self, inbound: Inbound, taken: Taken) -> Reply:
         if taken.refused:

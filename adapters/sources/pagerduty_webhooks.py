@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity
-from adapters.sources.reading import at, each, expected_object, first, mapping, object_of, text
+from adapters.sources.reading import at, expected_object, first, mapping, object_of, read_each, text
 from adapters.sources.signing import is_signed
 from adapters.sources.times import instant
 from adapters.sources.words import severity
@@ -35,7 +35,7 @@ class PagerDutyWebhooks(Answering):
         return any(is_signed(inbound.body, signature, secret) for signature in known)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
+        return read_each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
 
     def _signal(self, body: dict[str, Any], inbound: Inbound) -> Signal | None:
         event = expected_object(body.get("event"))

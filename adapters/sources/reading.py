@@ -19,7 +19,7 @@ class UnreadableError(Exception):
     """Why something could not be understood, in words that repeat nothing of it."""
 
 
-def each(items: Callable[[], Iterable[Item]], read: Callable[[Item], Signal | None]) -> Parsed:
+def read_each(items: Callable[[], Iterable[Item]], read: Callable[[Item], Signal | None]) -> Parsed:
     """Every item read on its own. `items` may refuse the request whole; `read` answers None where there is nothing to see."""
     signals: list[Signal] = []
     refused: list[Refused] = []

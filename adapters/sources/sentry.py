@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment
-from adapters.sources.reading import at, each, first, listed, mapping, object_of, text
+from adapters.sources.reading import at, first, listed, mapping, object_of, read_each, text
 from adapters.sources.signing import is_signed
 from adapters.sources.times import instant
 from adapters.sources.words import severity
@@ -34,7 +34,7 @@ class Sentry(Answering):
         return is_signed(inbound.body, inbound.headers.get("sentry-hook-signature", ""), secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
+        return read_each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
 
     def _signal(self, body: dict[str, Any], inbound: Inbound) -> Signal:
         resource = text(inbound.headers.get("sentry-hook-resource"))

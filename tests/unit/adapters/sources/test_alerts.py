@@ -119,3 +119,11 @@ def test_one_bad_alert_leaves_the_others():
     parsed = case("alertmanager/half_broken").parse()
     assert [refused.index for refused in parsed.refused] == [1, 2, 3, 4]
     assert [signal.text.partition("\n")[0] for signal in parsed.signals] == ["5 % of the requests to checkout fail", "Watchdog"]
+
+
+def test_a_sender_whose_clock_is_wrong_keeps_its_own_time():
+    """Ours is written beside it when the signal is stored; years that no clock shows are replaced by it."""
+    body = case("alertmanager/firing").body
+    ahead = only("alertmanager/firing", body=body.replace(b"2026-11-20T09:58", b"2026-11-21T09:58"))
+    absurd = only("alertmanager/firing", body=body.replace(b"2026-11-20T09:58", b"9026-11-20T09:58"))
+    assert (ahead.ts.day, absurd.ts) == (21, ARRIVED)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.sources import SOURCES
-from adapters.sources.reading import each
+from adapters.sources.reading import read_each
 from domain.canonical import canonical
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal
@@ -161,6 +161,6 @@ def test_swapped_headers_are_answered(case: Case, data):
 def test_an_item_that_does_not_fit_leaves_the_others():
     """Whatever a source overlooks is refused where the signal is made, not raised."""
     now = datetime(2026, 11, 20, tzinfo=UTC)
-    parsed = each(lambda: [now, "no time", now], lambda ts: Signal(source="x", kind="log", ts=ts))
+    parsed = read_each(lambda: [now, "no time", now], lambda ts: Signal(source="x", kind="log", ts=ts))
     assert ([signal.ts for signal in parsed.signals], [refused.index for refused in parsed.refused]) == ([now, now], [1])
-    assert each(list, lambda item: None) == Parsed()
+    assert read_each(list, lambda item: None) == Parsed()
