@@ -1,33 +1,33 @@
-"""How a distance compares with the largest one known."""
+"""How a distance compares with the largest known."""
 
-from typing import Self
+import math
+from collections.abc import Iterable
 
-from models.detectors.recent import Candidates, Peak
+from models.detectors.recent import Recent
 
 _KEPT = 1_500
-_BOUNDLESS = 1e6
+BOUNDLESS = 1e6
 
 
 class Record:
-    """The ratio of a distance to the largest of the last 1,500, whatever their distribution: above 1 is a record."""
+    """The ratio of a distance to the record: the geometric mean of the two largest of the last 1,500.
 
-    def __init__(self, least: int) -> None:
+    It asks nothing of how distances are spread. Of two, a single freak does not set the record alone.
+    """
+
+    def __init__(self, least: int, distances: Iterable[float] = ()) -> None:
         self._least = least
-        self._peak = Peak(_KEPT)
+        self._distances = Recent(_KEPT, distances)
 
     def ratio(self, distance: float) -> float:
-        """The ratio, 0 until `least` distances are known. Learns the distance."""
-        largest, known = self._peak.largest(), self._peak.seen >= self._least
-        self._peak.add(distance)
+        """How many records `distance` makes up, 0 until `least` distances are known. Learns it."""
+        known = len(self._distances) >= self._least
+        record = math.sqrt(self._distances.largest(1)) * math.sqrt(self._distances.largest(2)) if known else 0.0
+        self._distances.add(distance)
         if not known or distance == 0:
             return 0.0
-        return min(distance / largest, _BOUNDLESS) if largest > 0 else _BOUNDLESS
+        return min(distance / record, BOUNDLESS) if record > 0 else BOUNDLESS
 
-    def remembered(self) -> Candidates:
-        return self._peak.candidates()
-
-    @classmethod
-    def restored(cls, least: int, candidates: Candidates) -> Self:
-        record = cls(least)
-        record._peak = Peak.restored(_KEPT, candidates)
-        return record
+    def distances(self) -> tuple[float, ...]:
+        """All that it knows: enough to build an equal one."""
+        return self._distances.numbers()

@@ -13,7 +13,7 @@ from models.detectors.recent import Recent
 from models.detectors.scores import reading, shown, squashed
 
 _KEPT = 1_000
-TELLING = 0.5
+_TELLING = 0.5
 
 
 class _State(Value):
@@ -36,7 +36,7 @@ class RobustThreshold:
         spread = self._margin.spread()
         score = squashed(self._margin.of(abs(value - level), level))
         self._values.add(value)
-        if score < TELLING:
+        if score < _TELLING:
             return Finding(score=score)
         return Finding(
             score=score, reasons=(f"{shown(value)} against a usual {shown(level - spread)} to {shown(level + spread)}",)

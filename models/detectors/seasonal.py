@@ -13,7 +13,7 @@ from models.detectors.scores import reading, shown, squashed
 from models.detectors.usual import Days, Usual
 
 _GROWN = 14
-TELLING = 0.5
+_TELLING = 0.5
 
 
 class _State(Value):
@@ -43,7 +43,7 @@ class SeasonalBaseline:
         spread = self._margin.spread()
         margins = self._margin.of(abs(value - nearest), nearest)
         score = squashed(margins) if self._usual.days() >= _GROWN else 0.0
-        if score < TELLING:
+        if score < _TELLING:
             return Finding(score=score)
         usual = f"{shown(nearest - spread)} to {shown(nearest + spread)}"
         return Finding(score=score, reasons=(f"{shown(value)} against a usual {usual} at this hour",))

@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Self
 
 from domain.base import Value
-from models.detectors.recent import Candidates, Recent
+from models.detectors.recent import Recent
 from models.detectors.record import Record
 from models.detectors.scores import shown
 from models.detectors.usual import Days, Usual
 
 _FEW, _DAY_OR_SO = 50, 200
-_NEIGHBOURS = 5
 _MEANS = 1_000
 
 
@@ -19,35 +18,36 @@ class Steps(Value):
     """What a `Step` remembers."""
 
     values: tuple[float, ...]
-    up: Candidates
-    down: Candidates
+    up: tuple[float, ...]
+    down: tuple[float, ...]
 
 
 class Step:
-    """A value far above or below its last five: spikes, drops and jumps. Each direction has a record of its own."""
+    """A value far above or below the median of the last few: spikes, drops, jumps. Each direction has its own record."""
 
-    def __init__(self) -> None:
-        self._values = Recent(_NEIGHBOURS)
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._values = Recent(length)
         self._up, self._down = Record(_FEW), Record(_FEW)
-        self._from = 0.0
+        self._median = 0.0
 
     def ratio(self, at: datetime, value: float) -> float:
-        self._from = self._values.quantile(0.5) if self._values else value
+        self._median = self._values.quantile(0.5) if self._values else value
         self._values.add(value)
-        step = value - self._from
+        step = value - self._median
         return max(self._up.ratio(max(step, 0.0)), self._down.ratio(max(-step, 0.0)))
 
     def reason(self, value: float) -> str:
-        return f"{shown(value)} after about {shown(self._from)}, the largest such step in a long time"
+        return f"{shown(value)} after a median of {shown(self._median)} over {len(self._values)} values"
 
     def remembered(self) -> Steps:
-        return Steps(values=self._values.numbers(), up=self._up.remembered(), down=self._down.remembered())
+        return Steps(values=self._values.numbers(), up=self._up.distances(), down=self._down.distances())
 
     @classmethod
-    def restored(cls, steps: Steps) -> Self:
-        view = cls()
-        view._values = Recent(_NEIGHBOURS, steps.values)
-        view._up, view._down = Record.restored(_FEW, steps.up), Record.restored(_FEW, steps.down)
+    def restored(cls, length: int, steps: Steps) -> Self:
+        view = cls(length)
+        view._values = Recent(length, steps.values)
+        view._up, view._down = Record(_FEW, steps.up), Record(_FEW, steps.down)
         return view
 
 
@@ -55,7 +55,7 @@ class Hours(Value):
     """What an `Hour` remembers."""
 
     usual: Days
-    record: Candidates
+    record: tuple[float, ...]
 
 
 class Hour:
@@ -75,15 +75,15 @@ class Hour:
         return self._record.ratio(abs(value - self._nearest))
 
     def reason(self, value: float) -> str:
-        return f"{shown(value)} against a usual {shown(self._nearest)} at this hour, the largest such gap in a long time"
+        return f"{shown(value)} against a usual {shown(self._nearest)} at this hour"
 
     def remembered(self) -> Hours:
-        return Hours(usual=self._usual.remembered(), record=self._record.remembered())
+        return Hours(usual=self._usual.remembered(), record=self._record.distances())
 
     @classmethod
     def restored(cls, hours: Hours) -> Self:
         view = cls()
-        view._usual, view._record = Usual.restored(hours.usual), Record.restored(_DAY_OR_SO, hours.record)
+        view._usual, view._record = Usual.restored(hours.usual), Record(_DAY_OR_SO, hours.record)
         return view
 
 
@@ -92,7 +92,7 @@ class Averages(Value):
 
     latest: tuple[float, ...]
     means: tuple[float, ...]
-    record: Candidates
+    record: tuple[float, ...]
 
 
 class Average:
@@ -112,13 +112,13 @@ class Average:
         return self._record.ratio(abs(self.mean - self.usual))
 
     def remembered(self) -> Averages:
-        return Averages(latest=tuple(self.latest), means=self._means.numbers(), record=self._record.remembered())
+        return Averages(latest=tuple(self.latest), means=self._means.numbers(), record=self._record.distances())
 
     @classmethod
     def restored(cls, length: int, averages: Averages) -> Self:
         average = cls(length)
         average.latest.extend(averages.latest)
-        average._means, average._record = Recent(_MEANS, averages.means), Record.restored(_FEW, averages.record)
+        average._means, average._record = Recent(_MEANS, averages.means), Record(_FEW, averages.record)
         return average
 
 
