@@ -19,14 +19,14 @@ def news(rows: Rows, *, since: int) -> list[int]:
 
 
 @pytest.mark.parametrize("value", [80.0, 20.0])
-def test_a_spike_is_news_in_both_directions(value: float):
+def test_a_spike_is_news_in_both_directions(value: float) -> None:
     """A value far above or below all before it is news at once."""
     rows = CALM + after(CALM, value, 50.0, 50.0, step=FIVE_MINUTES)
 
     assert news(rows, since=1_000) == [1_000]
 
 
-def test_a_new_level_is_news_once():
+def test_a_new_level_is_news_once() -> None:
     """A jump to a level that stays is news when it happens and not as long as it lasts."""
     noise = random.Random(2)
     rows = CALM + after(CALM, *(90 + noise.gauss(0, 1) for _ in range(400)), step=FIVE_MINUTES)
@@ -36,7 +36,7 @@ def test_a_new_level_is_news_once():
     assert all(row <= 1_030 for row in told)
 
 
-def test_a_day_without_its_rise_is_news():
+def test_a_day_without_its_rise_is_news() -> None:
     """A value that the series often holds is news at an hour that never held it."""
     rows = daily(10, step=FIVE_MINUTES)
     flat = [(at, 100.0 if number >= 9 * 288 else value) for number, (at, value) in enumerate(rows)]
@@ -45,7 +45,7 @@ def test_a_day_without_its_rise_is_news():
     assert news(flat, since=9 * 288)
 
 
-def test_denser_bursts_are_news():
+def test_denser_bursts_are_news() -> None:
     """Bursts no higher than before are news when they come close together."""
     rare: Rows = [(START + FIVE_MINUTES * number, 10.0 if number % 50 < 2 else 0.0) for number in range(1_500)]
     dense = rare + after(rare, *(10.0 * (number % 2) for number in range(40)), step=FIVE_MINUTES)
@@ -54,7 +54,7 @@ def test_denser_bursts_are_news():
     assert news(dense, since=1_500)
 
 
-def test_a_reason_says_what_was_seen_and_how_far_beyond_the_record():
+def test_a_reason_says_what_was_seen_and_how_far_beyond_the_record() -> None:
     """The reason is one short sentence with the value and the ratio."""
     (finding,) = observed(Departure(), CALM + after(CALM, 80.0, step=FIVE_MINUTES))[-1:]
 
@@ -62,7 +62,7 @@ def test_a_reason_says_what_was_seen_and_how_far_beyond_the_record():
     assert finding.reasons[0].endswith(" times the record distance")
 
 
-def test_the_first_move_ever_is_the_first_of_its_kind():
+def test_the_first_move_ever_is_the_first_of_its_kind() -> None:
     """A series that never moved and moves scores all but 1."""
     flat: Rows = [(START + FIVE_MINUTES * number, 45.0) for number in range(300)]
     (finding,) = observed(Departure(), flat + after(flat, 46.0, step=FIVE_MINUTES))[-1:]

@@ -22,7 +22,7 @@ HISTORY = daily(16)
 @DETECTORS
 @settings(max_examples=25, deadline=None)
 @given(tail=TAILS)
-def test_scores_are_scores(detector: type[Detector], tail):
+def test_scores_are_scores(detector: type[Detector], tail) -> None:
     """Every row, be it missing, huge, tiny or no number, scores from 0 to 1."""
     findings = observed(detector(), with_tail(HISTORY, tail))
 
@@ -32,7 +32,7 @@ def test_scores_are_scores(detector: type[Detector], tail):
 @DETECTORS
 @settings(max_examples=25, deadline=None)
 @given(tail=TAILS, share=st.floats(min_value=0, max_value=1))
-def test_the_future_plays_no_part(detector: type[Detector], tail, share: float):
+def test_the_future_plays_no_part(detector: type[Detector], tail, share: float) -> None:
     """The findings of a beginning are the beginning of the findings."""
     rows = with_tail(HISTORY, tail)
     some = int(share * len(rows))
@@ -43,7 +43,7 @@ def test_the_future_plays_no_part(detector: type[Detector], tail, share: float):
 @DETECTORS
 @settings(max_examples=25, deadline=None)
 @given(tail=TAILS, share=st.floats(min_value=0, max_value=1))
-def test_a_restored_detector_goes_on_alike(detector: type[Detector], tail, share: float):
+def test_a_restored_detector_goes_on_alike(detector: type[Detector], tail, share: float) -> None:
     """A detector restored from its state as JSON text finds in what follows just what the first one finds."""
     rows = with_tail(HISTORY, tail)
     some = int(share * len(rows))
@@ -56,7 +56,7 @@ def test_a_restored_detector_goes_on_alike(detector: type[Detector], tail, share
 
 
 @DETECTORS
-def test_the_state_stops_growing(detector: type[Detector]):
+def test_the_state_stops_growing(detector: type[Detector]) -> None:
     """After 4,000 rows a detector knows no more numbers than after 12,000."""
     rows = steady(12_000, step=timedelta(minutes=15))
     watcher = detector()
@@ -68,7 +68,7 @@ def test_the_state_stops_growing(detector: type[Detector]):
 
 
 @DETECTORS
-def test_a_missing_value_is_not_a_zero(detector: type[Detector]):
+def test_a_missing_value_is_not_a_zero(detector: type[Detector]) -> None:
     """Missing values score nothing, are never learnt, and leave the next value as usual as it was."""
     gap: Rows = after(HISTORY, *[None] * 48)
     watcher = detector()

@@ -10,7 +10,7 @@ NUMBERS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1,
 
 
 @given(numbers=NUMBERS, size=st.integers(min_value=1, max_value=20), share=st.floats(min_value=0, max_value=1))
-def test_a_quantile_is_that_of_the_last_numbers(numbers: list[float], size: int, share: float):
+def test_a_quantile_is_that_of_the_last_numbers(numbers: list[float], size: int, share: float) -> None:
     """The quantile is the number at that place among the sorted last ones."""
     recent = Recent(size)
     for number in numbers:
@@ -22,7 +22,7 @@ def test_a_quantile_is_that_of_the_last_numbers(numbers: list[float], size: int,
 
 
 @given(numbers=NUMBERS, rows=st.integers(min_value=1, max_value=20))
-def test_a_peak_is_the_largest_of_the_last_rows(numbers: list[float], rows: int):
+def test_a_peak_is_the_largest_of_the_last_rows(numbers: list[float], rows: int) -> None:
     """The peak of the last rows is their largest, before and after it is restored."""
     peak = Peak(20)
     for number in numbers:
@@ -32,7 +32,7 @@ def test_a_peak_is_the_largest_of_the_last_rows(numbers: list[float], rows: int)
     assert peak.largest_of(rows) == again.largest_of(rows) == max(numbers[-rows:])
 
 
-def test_numbers_are_shown_as_people_read_them():
+def test_numbers_are_shown_as_people_read_them() -> None:
     """Three digits that tell, thousands parted, nothing after the point that is zero."""
     assert [shown(each) for each in (0, 412, 1234567.8, 0.04567, 5.0, -2.349, 3e15)] == [
         "0", "412", "1,234,568", "0.0457", "5", "-2.35", "3e+15",
