@@ -29,10 +29,6 @@ class Recent:
         """The number that a `share` of them do not exceed; there must be one at least."""
         return self._ordered[min(len(self._ordered) - 1, int(share * len(self._ordered)))]
 
-    def largest(self, place: int) -> float:
-        """The largest for `place` 1, the second for 2; there must be as many."""
-        return self._ordered[-place]
-
     def numbers(self) -> tuple[float, ...]:
         """All of them as they came: enough to build an equal one."""
         return tuple(self._arrived)

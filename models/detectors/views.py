@@ -6,7 +6,7 @@ from typing import Self
 
 from domain.base import Value
 from models.detectors.recent import Recent
-from models.detectors.record import Record
+from models.detectors.record import Record, Standing
 from models.detectors.scores import shown
 from models.detectors.usual import Days, Usual
 
@@ -18,8 +18,8 @@ class Steps(Value):
     """What a `Step` remembers."""
 
     values: tuple[float, ...]
-    up: tuple[float, ...]
-    down: tuple[float, ...]
+    up: Standing
+    down: Standing
 
 
 class Step:
@@ -41,13 +41,13 @@ class Step:
         return f"{shown(value)} after a median of {shown(self._median)} over {len(self._values)} values"
 
     def remembered(self) -> Steps:
-        return Steps(values=self._values.numbers(), up=self._up.distances(), down=self._down.distances())
+        return Steps(values=self._values.numbers(), up=self._up.remembered(), down=self._down.remembered())
 
     @classmethod
     def restored(cls, length: int, steps: Steps) -> Self:
         view = cls(length)
         view._values = Recent(length, steps.values)
-        view._up, view._down = Record(_FEW, steps.up), Record(_FEW, steps.down)
+        view._up, view._down = Record.restored(_FEW, steps.up), Record.restored(_FEW, steps.down)
         return view
 
 
@@ -55,7 +55,7 @@ class Hours(Value):
     """What an `Hour` remembers."""
 
     usual: Days
-    record: tuple[float, ...]
+    record: Standing
 
 
 class Hour:
@@ -78,12 +78,12 @@ class Hour:
         return f"{shown(value)} against a usual {shown(self._nearest)} at this hour"
 
     def remembered(self) -> Hours:
-        return Hours(usual=self._usual.remembered(), record=self._record.distances())
+        return Hours(usual=self._usual.remembered(), record=self._record.remembered())
 
     @classmethod
     def restored(cls, hours: Hours) -> Self:
         view = cls()
-        view._usual, view._record = Usual.restored(hours.usual), Record(_DAY_OR_SO, hours.record)
+        view._usual, view._record = Usual.restored(hours.usual), Record.restored(_DAY_OR_SO, hours.record)
         return view
 
 
@@ -92,7 +92,7 @@ class Averages(Value):
 
     latest: tuple[float, ...]
     means: tuple[float, ...]
-    record: tuple[float, ...]
+    record: Standing
 
 
 class Average:
@@ -112,13 +112,13 @@ class Average:
         return self._record.ratio(abs(self.mean - self.usual))
 
     def remembered(self) -> Averages:
-        return Averages(latest=tuple(self.latest), means=self._means.numbers(), record=self._record.distances())
+        return Averages(latest=tuple(self.latest), means=self._means.numbers(), record=self._record.remembered())
 
     @classmethod
     def restored(cls, length: int, averages: Averages) -> Self:
         average = cls(length)
         average.latest.extend(averages.latest)
-        average._means, average._record = Recent(_MEANS, averages.means), Record(_FEW, averages.record)
+        average._means, average._record = Recent(_MEANS, averages.means), Record.restored(_FEW, averages.record)
         return average
 
 
