@@ -7,7 +7,7 @@ from models.detectors.recent import Recent
 
 _KEPT = 1_000
 _UNTRIED, _FEW = 30, 5
-_SHARE, _TIMES, _OF_LEVEL = 0.8, 2.0, 0.35
+_SHARE, _TIMES, _OF_VALUE = 0.8, 2.0, 0.35
 _CLIPPED = 2.0
 
 
@@ -19,9 +19,10 @@ class Distances(Value):
 
 
 class Margin:
-    """A distance counts in margins: twice what four of five distances keep within, and a third of the level besides.
+    """A distance counts in margins: twice what four of five distances keep within, and a third of the value besides.
 
-    The part of the level keeps a steady series from crying over a hair. Distances of nothing are not learnt, or a series
+    The part of the value, or of what is usual if that is less, keeps a steady series from crying over a hair and lets a
+    fall to nothing count as much as a rise to many times. Distances of nothing are not learnt, or a series
     that mostly stands still would find every move odd; distances beyond two margins are learnt as two, or a few outliers
     would hide the next.
     """
@@ -30,9 +31,10 @@ class Margin:
         self._seen = 0
         self._distances = Recent(_KEPT)
 
-    def of(self, distance: float, level: float) -> float:
-        """How many margins `distance` makes up from `level`; 0 while little is known. Learns it."""
-        width = _TIMES * self.spread() + _OF_LEVEL * abs(level)
+    def of(self, value: float, usual: float) -> float:
+        """How many margins lie between `value` and what is usual; 0 while little is known. Learns the distance."""
+        distance = abs(value - usual)
+        width = _TIMES * self.spread() + _OF_VALUE * min(abs(value), abs(usual))
         self._seen += 1
         if distance == 0:
             return 0.0

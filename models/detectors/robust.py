@@ -34,7 +34,7 @@ class RobustThreshold:
             return Finding(score=0)
         level = self._values.quantile(0.5) if self._values else value
         spread = self._margin.spread()
-        score = squashed(self._margin.of(abs(value - level), level))
+        score = squashed(self._margin.of(value, level))
         self._values.add(value)
         if score < _TELLING:
             return Finding(score=score)

@@ -41,7 +41,7 @@ class SeasonalBaseline:
             return Finding(score=0)
         nearest = min(expected, key=lambda each: abs(value - each))
         spread = self._margin.spread()
-        margins = self._margin.of(abs(value - nearest), nearest)
+        margins = self._margin.of(value, nearest)
         score = squashed(margins) if self._usual.days() >= _GROWN else 0.0
         if score < _TELLING:
             return Finding(score=score)

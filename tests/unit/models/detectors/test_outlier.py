@@ -34,6 +34,13 @@ def test_a_steady_series_does_not_cry_over_a_hair() -> None:
     assert observed(RobustThreshold(), calm + after(calm, 110.0))[-1].score < 0.5
 
 
+def test_a_fall_to_nothing_is_odd() -> None:
+    """Zero after values around fifty is as odd as many times fifty."""
+    calm = steady(100)
+
+    assert observed(RobustThreshold(), calm + after(calm, 0.0))[-1].score > ODD
+
+
 def test_outliers_do_not_hide_the_next() -> None:
     """After ten outliers in a hundred values the next one is still odd."""
     calm = steady(200)
