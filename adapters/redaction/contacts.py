@@ -11,17 +11,19 @@ _LABEL_BYTES = r"[\w\-\x{c0}-\x{52f}]"
 def _address(match: re.Match[str]) -> Span | None:
     """Neither the login of a code host nor what follows a password in a URL is anybody's address."""
     before = match.string[max(0, match.start() - _SEEN_BEFORE) : match.start()]
-    return None if match.group(1) == "git" or _IN_URL.search(before) else match.span()
+    is_login = match.group(1) == "git" or _IN_URL.search(before) or (len(match.group(1)) >= _KEY and before.endswith("://"))
+    return None if is_login else match.span()
 
 
-_SEEN_BEFORE = 300
+_SEEN_BEFORE, _KEY = 300, 20
 _IN_URL = re.compile(r"://[^\s/@]*:\Z")
 
 EMAIL = Rule(
     "EMAIL",
     rf"[\w.+'\-\x{{c0}}-\x{{52f}}](?:@|%40)(?:{_LABEL_BYTES}+\.)+[A-Za-z\x{{c0}}-\x{{52f}}]{{2}}",
     re.compile(
-        rf"(?<![{_LETTER}._+'-])([{_LETTER}._+'-]++)(?:@|%40)(?:[{_LETTER}_-]{{1,63}}\.){{1,8}}[A-Za-z\u00c0-\u052f]{{2,24}}"
+        rf"(?<![{_LETTER}._+'-])([{_LETTER}._+'-]++)(?:@|%40)(?:[{_LETTER}_-]{{1,63}}\.){{1,8}}[A-Za-z\u00c0-\u052f]{{2,24}}",
+        re.ASCII,
     ),
     _address,
     lambda address: address.lower().replace("%40", "@"),
@@ -55,8 +57,8 @@ DOMAIN = Rule(
             \b(https?://{_HOST}/?|(?<![\w.@/-])www\.{_HOST}/?)
             | \b(?:{_SITE.replace(" ", "[ ]")})\b[\s:="'(]{{1,4}}
               (?:(?:is|at|called|of|to|for|named)[\s:"'(]{{1,3}}){{0,2}}({_HOST}/?)
-        )(?![\w/@?\#%-]|[.:]\w)""",
-        re.IGNORECASE | re.VERBOSE,
+        )(?![\w/@?\#%(-]|[.:]\w)""",
+        re.IGNORECASE | re.ASCII | re.VERBOSE,
     ),
     _site,
     lambda site: site.lower().rstrip("/"),

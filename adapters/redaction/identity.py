@@ -24,7 +24,7 @@ SSN = Rule(
         rf"""{_SECURITY_WORD}
             [^\n\d]{{0,32}}\n?[^\n\d]{{0,4}}(\d{{3}}[ -]?\d{{2}}[ -]?\d{{4}})(?!\d)
             | (?<![\w-])\d{{3}}-\d{{2}}-\d{{4}}(?![\w-])""",
-        re.IGNORECASE | re.VERBOSE,
+        re.IGNORECASE | re.ASCII | re.VERBOSE,
     ),
     _security_number,
     lambda number: re.sub(r"\D", "", number),
@@ -40,7 +40,7 @@ LICENCE = Rule(
     re.compile(
         rf"""{_LICENCE_WORD}[^\n]{{0,32}}?\n?{_LICENCE}
             | {_LICENCE}(?=,?[ ](?:is|was)[ ](?:\w{{1,16}}['’]?s?[ ]){{1,3}}{_DRIVERS})""",
-        re.IGNORECASE | re.VERBOSE,
+        re.IGNORECASE | re.ASCII | re.VERBOSE,
     ),
     normal=lambda number: re.sub(r"[ -]", "", number).upper(),
 )

@@ -13,7 +13,7 @@ _SHAPES = (
     rf"\+[1-9]{_PART}{{7,14}}{_EXTENSION}",
     rf"00[1-9]\d{{0,2}}[ .-]\(?\d{_PART}{{6,12}}{_EXTENSION}",
     rf"(?:1[ .-])?(?:\(\d{{3}}\)[ ]?\d{{3}}[ .-]?|\d{{3}}-\d{{3}}-|\d{{3}}\.\d{{3}}\.)\d{{4}}{_EXTENSION}",
-    rf"\(0?[1-9]\d{{1,3}}\)[ ]?\d{{2,4}}(?:[ -]\d{{2,4}}){{1,3}}{_EXTENSION}",
+    rf"\((?:0[1-9]\d{{0,3}}|[1-9]\d{{1,3}})\)[ ]?\d{{2,4}}(?:[ -]\d{{2,4}}){{1,3}}{_EXTENSION}",
 )
 # With the nought of a trunk call, in groups that one sign parts.
 _NATIONAL = (
@@ -56,6 +56,7 @@ PHONE = Rule(
     rf"(?:^|[^\w.+])(?:{'|'.join(_SHAPES)})|(?:^|[^\w.+#@/:=\-])(?:{'|'.join(_NATIONAL)})",
     re.compile(
         rf"(?:(?<![\w.+@/-])(?:{'|'.join(_SHAPES)})|(?<![\w.+\#@/:=-])(?:{'|'.join(_NATIONAL)})){_ENDED}",
+        re.ASCII,
     ),
     _shaped,
     _dialled,
@@ -84,14 +85,16 @@ _TOLD = re.compile(
 _SAID = re.compile(
     rf"[,]?[ ](?:is|was)[ ](?:(?:{_WHOSE}|the|a)[ ])?(?:\w{{1,16}}[ ]){{0,2}}?(?:{_DEVICE}|numbers?|line)\b", re.IGNORECASE
 )
+_COUNT, _COUNTED = re.compile(r"\d{7,8}"), re.compile(r"[ ][a-z]{2,}s\b")
 _SEEN_BEFORE, _SEEN_BEHIND = 80, 64
 
 
 def _told(match: re.Match[str]) -> Span | None:
-    """Seven digits and more, when the words before or behind say what they are."""
+    """Seven digits and more, when the words before or behind say what they are, and not how many of something there are."""
     before = match.string[max(0, match.start() - _SEEN_BEFORE) : match.start()]
     behind = match.string[match.end() : match.end() + _SEEN_BEHIND]
-    return match.span() if _TOLD.search(before) or _SAID.match(behind) else None
+    is_count = _COUNT.fullmatch(match.group()) and _COUNTED.match(behind)
+    return match.span() if not is_count and (_TOLD.search(before) or _SAID.match(behind)) else None
 
 
 _DIGITS = r"\d(?:[ .()/\-]{0,2}\d){4}"
@@ -100,7 +103,7 @@ _WORDS = rf"\b(?:{_DEVICE}|{_SPEECH})\b"
 TOLD_PHONE = Rule(
     "PHONE",
     rf"(?i){_WORDS}(?s:.*){_DIGITS}|{_DIGITS}(?s:.*)\s(?:is|was)\s(?s:.*){_WORDS}",
-    re.compile(rf"(?<![\w.+-])\(?\d{_PART}{{6,14}}{_EXTENSION}{_ENDED}"),
+    re.compile(rf"(?<![\w.+-])\(?\d{_PART}{{6,14}}{_EXTENSION}{_ENDED}", re.ASCII),
     _told,
     _dialled,
 )

@@ -31,9 +31,10 @@ class Redactor:
     `show` makes of a kind and a value what stands in the value's place.
     """
 
-    def __init__(self, rules: Sequence[Rule], show: Callable[[str, str], str]) -> None:
+    def __init__(self, rules: Sequence[Rule], show: Callable[[str, str], str], *, within: timedelta = _WITHIN) -> None:
         self._scanner = _scanner(tuple(rules))
         self._show = show
+        self._within = within.total_seconds()
 
     @classmethod
     def for_org(cls, key: bytes, extra_rules: Iterable[ExtraRule] = (), *, hide_ips: bool = True) -> "Redactor":
@@ -56,7 +57,7 @@ class Redactor:
 
     def found(self, text: str) -> list[tuple[int, int, str]]:
         """Start, end and kind of what a first look finds."""
-        return [(start, end, rule.kind) for start, end, rule in self._scanner.found(text, until=_until())]
+        return [(start, end, rule.kind) for start, end, rule in self._scanner.found(text, until=self._until())]
 
     def content(self, content: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """Names and values redacted at whatever depth; what is too deep or too much is its digest."""
@@ -71,7 +72,7 @@ class Redactor:
 
     def _redacted(self, text: str) -> str:
         """Looks again until nothing is found: once a value is gone, its neighbours may read as another one."""
-        until, shown = _until(), text
+        until, shown = self._until(), text
         for _ in range(_MOST_ROUNDS):
             if len(shown) > _LONGEST:
                 break
@@ -97,6 +98,9 @@ class Redactor:
         shown = self.text(label + text)
         return shown.removeprefix(label) if shown.startswith(label) else self.text(text)
 
+    def _until(self) -> float:
+        return time.monotonic() + self._within
+
     def _hidden(self, value: str) -> str:
         return value if MARK.fullmatch(value) else self._show("SECRET", value)
 
@@ -105,10 +109,6 @@ def mark(key: bytes, kind: str, value: str) -> str:
     """What stands in a value's place: its kind and eight digits that are equal for equal values."""
     tag = hmac.digest(key, f"{kind}{value}".encode("utf-8", "surrogatepass"), "sha256").hex()[:8]
     return f"<{kind}:{tag}>"
-
-
-def _until() -> float:
-    return time.monotonic() + _WITHIN.total_seconds()
 
 
 @lru_cache(maxsize=64)

@@ -37,9 +37,9 @@ PASSWORD = Rule(
     re.compile(
         r"""://(?:
             [^\s:/@]{0,256}:((?:(?!://)[^\s@]){1,1024}(?:@(?=[^\s@/]{1,256}@)[^\s@/]{1,256}){0,4})@
-            | ([\w.~%-]{20,256})@
+            | (?=[^\s@\d]{0,256}\d)([\w.~%-]{20,256})@
         )""",
-        re.VERBOSE,
+        re.ASCII | re.VERBOSE,
     ),
     _password,
 )
@@ -48,18 +48,20 @@ PASSWORD = Rule(
 def _credential(match: re.Match[str]) -> Span | None:
     """What is said about authentication is no credential: `basic auth`, `bearer token`."""
     scheme, value = match.group(1).lower(), match.group(2)
-    is_word = value.lower() in _SAID_OF_SCHEMES if scheme == "bearer" else re.fullmatch(r"[A-Za-z][a-z]*[.:]?", value)
+    is_word = (
+        value.lower().rstrip(".:") in _SAID_OF_SCHEMES
+        if scheme == "bearer"
+        else re.fullmatch(r"[A-Za-z][a-z]*[.:]?|\*+", value)
+    )
     return None if is_word else match.span(2)
 
 
-_SAID_OF_SCHEMES = frozenset(
-    {"auth", "authentication", "authorization", "error", "is", "realm", "token", "token:", "tokens", "was"}
-)
+_SAID_OF_SCHEMES = frozenset({"auth", "authentication", "authorization", "error", "is", "realm", "token", "tokens", "was"})
 
 SCHEME = Rule(
     "SECRET",
     r"(?i)\b(?:bearer|basic|negotiate)\s",
-    re.compile(r"\b(bearer|basic|negotiate)\s{1,8}(?![<\[])([^\s\"',;\\]++)", re.IGNORECASE | re.ASCII),
+    re.compile(r"\b(bearer|basic|negotiate)[ \t\r\n]{1,8}(?![<\[])([^\s\"',;\\]++)", re.IGNORECASE | re.ASCII),
     _credential,
 )
 
@@ -67,7 +69,7 @@ AUTHORIZATION = Rule(
     "SECRET",
     r"(?i)authorization[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}(?:digest|hawk|aws4-|ntlm|token|apikey)",
     re.compile(
-        r"""authorization[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}(?:
+        r"""authorization[\"'\\]{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\"'\\]{0,4}(?:
             (?:digest|hawk|aws4-hmac-sha256)[ ]{1,4}([^\r\n]++)
             | (?:ntlm|token|apikey)[ ]{1,4}([^\s\"',;\\]++)
         )""",
@@ -79,20 +81,22 @@ COOKIE = Rule(
     "SECRET",
     r"(?i)cookie[\"'\\]{0,4}\s*[:=]",
     re.compile(
-        r"cookie[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}((?:[\w.-]{1,128}=[^\s;,\"'\\]*+(?:;[ ]?(?=[\w.-]{1,128}=))?)++)",
+        r"cookie[\"'\\]{0,4}[ \t]{0,8}[:=][ \t]{0,8}[\"'\\]{0,4}"
+        r"((?:[\w.-]{1,128}=[^\s;,\"'\\]*+(?:;[ ]?(?=[\w.-]{1,128}=))?)++)",
         re.IGNORECASE | re.ASCII,
     ),
 )
 
 _NAME = (
     r"(?:passw(?:or)?ds?|passphrase|passcode|pwd|secret|token|credentials?|authorization"
-    r"|(?:api|access|account|private|secret|auth)[_-]?key|x-amz-(?:signature|credential|security-token)"
+    r"|(?:api|access|account|private|secret|auth)[_-]?key(?:_base)?|x-amz-(?:signature|credential|security-token)"
     r"|jsessionid|phpsessid|\bcv[cv]2?)"
 )
 # A mask, a placeholder or a state stands there instead of a secret.
 _NOTHING = re.compile(
     r"(?:null|none|nil|true|false|undefined|empty|missing|invalid|expired|required|unset|\*+|\.+|x{3,}"
-    r"|\$[\w{(].*|\{\{.*|%[({].*|<[a-z_ -]+>|bearer|basic|negotiate|digest)[.)\]}]?",
+    r"|\$[\w{(].*|\{\{.*|%[({].*|<[a-z_* -]+>|bearer|basic|negotiate|digest)[.)\]}]?"
+    r"|(?:[a-z]\w*\.){2,}[A-Z]\w*@[0-9a-f]{1,8}|[A-Z]\w*\{[0-9a-f].*",
     re.IGNORECASE,
 )
 
@@ -106,6 +110,7 @@ def _named(match: re.Match[str]) -> Span | None:
 
 # The look at a first letter spares the alternatives at most places. A sign that may part two pairs ends a value when
 # one follows; a value in quotes goes on to the same quote, however it is escaped, or to the end of a line that was cut.
+# The kind of a mark is no name.
 NAMED = Rule(
     "SECRET",
     rf"(?i){_NAME}[\"'\\\]]{{0,4}}\s*(?:=|:|>)|--[\w-]*{_NAME}\s|identified by|pass(?:word|phrase|code) is",
@@ -116,12 +121,12 @@ NAMED = Rule(
             | (?<![\w-])--[\w-]{{0,32}}?{_NAME}[ \t]{{1,8}}(?!-)
             | identified[ ]by[ ]
             | pass(?:word|phrase|code)[ ]is[ ](?=\S{{0,64}}[\d!@\#$%^&*])
-        )(?!(?:bearer|basic|negotiate|digest)\s)(?:
+        )(?!(?:bearer|basic|negotiate|digest|hawk|aws4-hmac-sha256|ntlm|token|apikey)\s|[0-9a-f]{{8,16}}>)(?:
             \\{{1,3}}"((?:(?!\\{{1,3}}")[^\n])++)
             | (?:(?<=""[:=])|(?<=""[:=][ ]))""([^"\n]++)
             | "((?:[^"\\\n]|\\.)++)
             | '((?:[^'\\\n]|\\.)++)
-            | ((?:[^\s"'&,;\\]|[&,;](?![\w.-]{{1,64}}[=:]|[\s"'&,;]|\Z)|\\(?!["']))++)
+            | ((?:[^\s"'&,;\\<]|<(?!/)|[&,;](?![\w.-]{{1,64}}[=:]|[\s"'&,;]|\Z)|\\(?!["']))++)
         )""",
         re.IGNORECASE | re.ASCII | re.VERBOSE,
     ),
@@ -146,24 +151,28 @@ _PATH = re.compile(r"^/|//|(?:^|/)[a-z]{3,}(?:/|$)|(?:^|/)[A-Z]?[a-z]{4,}(?:/|$)
 
 
 def is_random(run: str) -> bool:
-    """Whether letters of both cases and digits take turns, and differ, as no words and no counters do."""
-    turns = len(_SAME_KIND.findall(run)) - 1
+    """Whether it holds letters of both cases and digits, many of them different, and is not made of words."""
+    in_words = sum(map(len, _WORDS.findall(run)))
     return (
         len(run) >= _SHORTEST_TOKEN
-        and turns >= _TURNS * len(run)
-        and len(set(run)) >= _DIFFERENT
+        and in_words <= _MOST_WORDS * len(run)
+        and len(set(run)) >= _LEAST_DIFFERENT
         and _OF_EACH_KIND.match(run) is not None
+        and _TURN.search(run) is not None
+        and not run.startswith(_MANGLED)
     )
 
 
-_SHORTEST_TOKEN, _TURNS, _DIFFERENT = 20, 0.35, 11
-_SAME_KIND = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[^A-Za-z0-9]+")
+_SHORTEST_TOKEN, _MOST_WORDS, _LEAST_DIFFERENT = 20, 0.6, 11
+_WORDS = re.compile(r"[A-Z](?=[a-z]{0,9}[aeiouy])[a-z]{2,}|(?=[a-z]{0,9}[aeiouy])[a-z]{3,}|[A-Z]{5,}|[0-9]{5,}")
 _OF_EACH_KIND = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[^0-9]*[0-9]")
+_TURN = re.compile(r"[a-z][0-9]?[A-Z]")
+_MANGLED = ("_Z", "__Z", "_R")  # how compilers of C++ and Rust begin a name
 
 TOKEN = Rule(
     "TOKEN",
     r"[0-9][A-Za-z0-9+/_-]*[a-z][0-9]?[A-Z]|[a-z][0-9]?[A-Z][A-Za-z0-9+/_-]*[0-9]",
-    re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}+={0,2}"),
+    re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}+={0,2}", re.ASCII),
     _random_part,
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pydantic import JsonValue
 
 from adapters.redaction.digest import digest_of
+from adapters.redaction.scanner import MARK
 from adapters.redaction.secrets import is_measure, is_secret_name
 
 _DEEPEST = 32
@@ -22,7 +23,8 @@ class Walk:
 
     def members(self, content: Mapping[str, JsonValue], depth: int) -> dict[str, JsonValue]:
         """Raises ValueError: there are more values than anybody reads."""
-        return {self._redact("", name): self._value(name, value, depth) for name, value in content.items()}
+        shown = [(self._redact("", name), value) for name, value in content.items()]
+        return {name: self._value(_words_of(name), value, depth) for name, value in shown}
 
     def _value(self, name: str, value: JsonValue, depth: int) -> JsonValue:
         self._left -= 1
@@ -58,3 +60,8 @@ class Walk:
             return value
         shown = self._redact(name, str(value))
         return value if shown == str(value) else shown
+
+
+def _words_of(name: str) -> str:
+    """The kind of what was taken out of a name says nothing about what goes by it."""
+    return MARK.sub("", name)
