@@ -113,11 +113,15 @@ def _write(out: Path | None, file: Path, predicted: Sequence[Spans]) -> None:
 def _tokens(redactor: Redactor, folder: Path) -> tuple[int, int]:
     """JSON web tokens in the logs as they came, and after redaction."""
     before = after = 0
-    for line in (line for file in _files(folder, ".csv") if file.parent.name == "log" for line in _opened(file).splitlines()):
+    for line in (line for file in _files(folder, "") if _is_log(file) for line in _opened(file).splitlines()):
         if found := len(_TOKEN.findall(line)):
             before += found
             after += len(_TOKEN.findall(redactor.text(line)))
     return before, after
+
+
+def _is_log(file: Path) -> bool:
+    return file.is_file() and "log" in f"{file.parent.name}/{file.name}"
 
 
 def _speed(redactor: Redactor, lines: Sequence[str]) -> float:

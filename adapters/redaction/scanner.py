@@ -11,6 +11,7 @@ from adapters.redaction.rule import Rule, Span
 
 HIDDEN = "[redacted]"
 MARK = re.compile(r"<[A-Z][A-Z0-9_]{1,15}:[0-9a-f]{8}(?:[0-9a-f]{8})?>|\[redacted\]")
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}m")
 
 
 class Found(NamedTuple):
@@ -27,11 +28,13 @@ class Scanner:
         self._prefilter = Prefilter([rule.hint for rule in self._rules])
 
     def found(self, text: str, *, until: float) -> list[Found]:
-        """What is to be taken out, in order; what an earlier redaction put there is left.
+        """What is to be taken out, in order; what an earlier redaction put there is left, and colours are blanks.
 
         Raises:
             TimeoutError: `until`, in the seconds of `time.monotonic`, came before the last rule was through.
         """
+        if "\x1b" in text:
+            text = _COLOUR.sub(lambda code: " " * len(code.group()), text)
         hits = self._prefilter.hits(text)
         if not hits:
             return []

@@ -96,7 +96,7 @@ _NAME = (
 _NOTHING = re.compile(
     r"(?:null|none|nil|true|false|undefined|empty|missing|invalid|expired|required|unset|\*+|\.+|x{3,}"
     r"|\$[\w{(].*|\{\{.*|%[({].*|<[a-z_* -]+>|bearer|basic|negotiate|digest)[.)\]}]?"
-    r"|(?:[a-z]\w*\.){2,}[A-Z]\w*@[0-9a-f]{1,8}|[A-Z]\w*\{[0-9a-f].*",
+    r"|(?:[a-z]\w*\.){2,}[A-Z]\w*@[0-9a-f]{1,8}|[a-z]{3,64}+\{[0-9a-f]{5,8}\}?",
     re.IGNORECASE,
 )
 
@@ -137,7 +137,7 @@ NAMED = Rule(
 def _random_part(match: re.Match[str]) -> Span | None:
     """The run, when it is too random for a name: a path is judged by its segments, of which one may be random."""
     run = match.group()
-    if "/" not in run or not _PATH.search(run):
+    if not _is_path(run):
         return match.span() if is_random(run) else None
     start = match.start()
     for part in run.split("/"):
@@ -147,7 +147,13 @@ def _random_part(match: re.Match[str]) -> Span | None:
     return None
 
 
-_PATH = re.compile(r"^/|//|(?:^|/)[a-z]{3,}(?:/|$)|(?:^|/)[A-Z]?[a-z]{4,}(?:/|$)")
+def _is_path(run: str) -> bool:
+    """Whether a word stands between its slashes, or there are more of them than in a random run."""
+    return "/" in run and (run.count("/") * _PER_SLASH >= len(run) or _PATH.search(run) is not None)
+
+
+_PER_SLASH = 12
+_PATH = re.compile(r"(?:^|/)[a-z]{3,}(?:/|$)|(?:^|/)[A-Z]?[a-z]{4,}(?:/|$)")
 
 
 def is_random(run: str) -> bool:

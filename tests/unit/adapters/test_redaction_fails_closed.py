@@ -99,3 +99,16 @@ def test_no_text_keeps_it_busy(part: str):
     began = time.process_time()
     REDACTOR.text((part * 65_536)[:65_530] + "A0aB")
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "begins", ["", "password=", "Bearer ", "x@", "https://", "://u:", "0aA", "phone ", "driver's license ", "cookie: ", "eyJ"]
+)
+@pytest.mark.parametrize(
+    "part", ["a", "aA", "a.", "a/", "1", "1-", "1 ", "aB3", "a{", "a=", "@", ":", "A1:", "é", "\\", "(", "bcd"]
+)
+def test_no_long_value_keeps_it_busy(begins: str, part: str):
+    """However a value of 64 kB begins and whatever it is made of."""
+    began = time.process_time()
+    REDACTOR.text(f"{begins}{part * (65_000 // len(part))} A0aB!")
+    assert time.process_time() - began < 5
