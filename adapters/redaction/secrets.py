@@ -28,7 +28,7 @@ def _password(match: re.Match[str]) -> Span | None:
     return None if _PORT.match(match.string, *span) else span
 
 
-_PORT = re.compile(r"\d{1,5}(?:[/?#]|\Z)")
+_PORT = re.compile(r"\d{1,5}[/?#]")
 
 # A password that holds an `@` itself goes on to the last one before the path.
 PASSWORD = Rule(
@@ -94,7 +94,7 @@ _NAME = (
 )
 # A mask, a placeholder or a state stands there instead of a secret.
 _NOTHING = re.compile(
-    r"(?:null|none|nil|true|false|undefined|empty|missing|invalid|expired|required|unset|\*+|\.+|x{3,}"
+    r"(?:null|none|nil|true|false|undefined|empty|missing|invalid|expired|required|unexpected|unset|\W|\*+|\.+|x{3,}"
     r"|\$[\w{(].*|\{\{.*|%[({].*|<[a-z_* -]+>|bearer|basic|negotiate|digest)[.)\]}]?"
     r"|(?:[a-z]\w*\.){2,}[A-Z]\w*@[0-9a-f]{1,8}|[a-z]{3,64}+\{[0-9a-f]{5,8}\}?",
     re.IGNORECASE,

@@ -10,7 +10,7 @@ from adapters.redaction.secrets import is_measure, is_secret_name
 
 _DEEPEST = 32
 _MOST_VALUES = 20_000
-_LEAST_NUMBER = 100_000
+_LEAST_NUMBER = 1_000
 
 
 class Walk:

@@ -23,6 +23,7 @@ FOUND = {
     ),
     "secrets": (
         ("PASSWORD", "postgresql://app:‹p@ss:w0rd›@db:5432/app"),
+        ("PASSWORD", "amqp://guest:‹1234›@mq:5672"),
         ("PASSWORD", "redis://:‹s3cr/et›@cache:6379"),
         ("SECRET", "Authorization: Bearer ‹abc.def›"),
         ("SECRET", "authorization: token ‹abcdefgh123›"),
@@ -89,6 +90,7 @@ LEFT = {
         "max_tokens=512 token_type=bearer tokens: 12",
         "password=${DB_PASSWORD} token=null secret: *** api_key={{ key }}",
         "pwd=/var/lib/app",
+        "SyntaxError: invalid token: unexpected token: } at 3",
         "http://host:8080/a?x=b@c",
         "spark://CoarseGrainedScheduler@host:7077",
         "AbstractAnnotationConfigDispatcherServletInitializer2Test",
