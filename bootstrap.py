@@ -142,7 +142,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
 
 def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:
     """What happens, from a signal and a run to the plan that mends it."""
-    from adapters.redaction import PatternRedactor
+    from adapters.redaction import OrgRedactors
     from adapters.sources import SOURCES
     from domain.actions import CATALOG
     from services.approvals import Approvals
@@ -162,7 +162,7 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
 
     database, ledger, guard = base.database, base.ledger, Guard(region=chosen.region)
     decisions, catalog = Decisions(database), {each.name: each for each in CATALOG}
-    intake = Intake(database, ledger, guard, PatternRedactor())
+    intake = Intake(database, ledger, guard, OrgRedactors(base.hmac_key))
     planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
     return {
         "approvals": Approvals(database, ledger, base.policy, base.engine),

@@ -16,7 +16,7 @@ from domain.signal import Signal, SignalKind, signature
 from domain.trace import current_trace
 from services.guard import Guard
 from services.ledger import Ledger
-from services.ports import Redactor
+from services.ports import Redactors
 from storage import identity as identities
 from storage import incidents, outbox, signals
 from storage.engine import Database, new_id, new_ids
@@ -41,11 +41,11 @@ class Refusal(Value):
 
 
 class Intake:
-    def __init__(self, database: Database, ledger: Ledger, guard: Guard, redactor: Redactor) -> None:
+    def __init__(self, database: Database, ledger: Ledger, guard: Guard, redactors: Redactors) -> None:
         self._database = database
         self._ledger = ledger
         self._guard = guard
-        self._redactor = redactor
+        self._redactors = redactors
 
     async def ingest(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received | Refusal, ...]:
         """As `receive`, but an item whose workflow is unknown or stopped is refused alone.
@@ -161,7 +161,7 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        await signals.add(session, execution.org, [self._redacted(signal)])
+        await signals.add(session, execution.org, [self._redacted(execution.org, signal)])
 
     async def _refusals(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> dict[WorkflowId | None, Refusal]:
         refusals: dict[WorkflowId | None, Refusal] = {}
@@ -189,7 +189,7 @@ class Intake:
             mine if each.idempotency_key is None else known[each.idempotency_key] for each, mine in zip(batch, own, strict=True)
         ]
         fresh = [
-            self._redacted(each).model_copy(update={"id": mine})
+            self._redacted(org, each).model_copy(update={"id": mine})
             for each, mine, holder in zip(batch, own, holders, strict=True)
             if holder == mine
         ]
@@ -200,12 +200,19 @@ class Intake:
             for mine, holder in zip(own, holders, strict=True)
         )
 
-    def _redacted(self, signal: Signal) -> Signal:
-        """As it is stored: a hidden word may be longer than what it hides, so each text is cut to its length again."""
-        labels = {name: str(value)[:_SHORT] for name, value in self._redactor.content(signal.labels).items()}
-        text = signal.text and self._redactor.text(signal.text)[:_LONG]
-        payload, meta = self._redactor.content(signal.payload), self._redactor.content(signal.meta)
-        return signal.model_copy(update={"text": text, "labels": labels, "payload": payload, "meta": meta})
+    def _redacted(self, org: OrgId, signal: Signal) -> Signal:
+        """As it is stored: a mark may be longer than what it hides, so each text is cut to its length again."""
+        redactor = self._redactors.of(org)
+        return signal.model_copy(
+            update={
+                "text": signal.text and redactor.text(signal.text)[:_LONG],
+                "key": redactor.text(signal.key)[:_SHORT],
+                "event_type": signal.event_type and redactor.text(signal.event_type)[:_SHORT],
+                "labels": {name[:_SHORT]: str(value)[:_SHORT] for name, value in redactor.content(signal.labels).items()},
+                "payload": redactor.content(signal.payload),
+                "meta": redactor.content(signal.meta),
+            }
+        )
 
     async def _enter(self, session: AsyncSession, org: OrgId, actor: Actor, received: Sequence[Received]) -> None:
         stored = [each.event_id.shown for each in received if each.status == "stored"]

@@ -30,10 +30,15 @@ from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, Supervi
 
 
 class Redactor(Protocol):
-    """Takes out what nobody should find in a store: credentials so far."""
+    """Takes out what nobody should find in a store; what cannot be looked at is replaced by its digest."""
 
     def text(self, text: str) -> str: ...
     def content(self, content: Mapping[str, JsonValue]) -> dict[str, JsonValue]: ...
+
+
+class Redactors(Protocol):
+    def of(self, org: OrgId) -> Redactor:
+        """The org's own: it marks a value alike wherever the org meets it."""
 
 
 class Source(Protocol):

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from adapters.redaction import PatternRedactor
+from adapters.redaction import OrgRedactors
 from domain.base import OrgId, SignalId
 from domain.errors import UnavailableError
 from domain.identity import Caller
@@ -20,7 +20,7 @@ from services.guard import Guard
 from services.intake import Intake
 from services.ledger import Ledger
 from storage.engine import Database, open_engine
-from tests.database import Tenant
+from tests.database import HMAC_KEY, Tenant
 from tests.faults import checker
 from tests.faults.desk import a_target
 from tests.faults.report import FULL, bar, counted, p95
@@ -43,7 +43,7 @@ def a_signal(key: str) -> Signal:
 
 def intake(database: Database) -> Intake:
     guard = Guard(region="local", defaults={"signals": 10_000_000, "runs": 10_000})
-    return Intake(database, Ledger(), guard, PatternRedactor())
+    return Intake(database, Ledger(), guard, OrgRedactors(HMAC_KEY))
 
 
 @asynccontextmanager
