@@ -26,7 +26,6 @@ class Step:
     """A value far above or below the median of the last few: spikes, drops, jumps. Each direction has its own record."""
 
     def __init__(self, length: int) -> None:
-        self._length = length
         self._values = Recent(length)
         self._up, self._down = Record(_FEW), Record(_FEW)
         self._median = 0.0

@@ -20,7 +20,7 @@ HISTORY = daily(16)
 
 
 @DETECTORS
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tail=TAILS)
 def test_scores_are_scores(detector: type[Detector], tail) -> None:
     """Every row, be it missing, huge, tiny or no number, scores from 0 to 1."""
@@ -30,7 +30,7 @@ def test_scores_are_scores(detector: type[Detector], tail) -> None:
 
 
 @DETECTORS
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tail=TAILS, share=st.floats(min_value=0, max_value=1))
 def test_the_future_plays_no_part(detector: type[Detector], tail, share: float) -> None:
     """The findings of a beginning are the beginning of the findings."""
@@ -41,7 +41,7 @@ def test_the_future_plays_no_part(detector: type[Detector], tail, share: float) 
 
 
 @DETECTORS
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tail=TAILS, share=st.floats(min_value=0, max_value=1))
 def test_a_restored_detector_goes_on_alike(detector: type[Detector], tail, share: float) -> None:
     """A detector restored from its state as JSON text finds in what follows just what the first one finds."""
