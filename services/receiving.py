@@ -1,5 +1,6 @@
 """Take in what a sender outside delivers: know it by its secret, read it, store every item and what came of it at once."""
 
+import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from domain.actor import Actor
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
 from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnauthenticatedError, UnavailableError
 from domain.identity import Environment
-from domain.inbound import Inbound, Parsed, Reply, Taken
+from domain.inbound import Inbound, Parsed, Refused, Reply, Taken
 from domain.incident import severity_of
 from domain.refs import incident_workflow_id
 from domain.signal import Signal, signature
@@ -26,6 +27,7 @@ from storage.engine import Database
 from storage.outbox import Letter
 
 FIRING = ".firing"
+MOST = 5_000
 _KEY = 255
 
 
@@ -51,14 +53,15 @@ class Receiving:
         source, address = self._sources.get(kind), _address(endpoint)
         if source is None:
             raise NotFoundError("nothing has this address")
+        connector = await self._known(address, source, inbound)
+        parsed = _bounded(await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
+        shaped = [_shaped(connector, each) for each in parsed.signals]
 
         async def work(session: AsyncSession) -> Taken:
-            connector = await store.get(session, address.connector)
-            await self._check(session, connector, source, inbound)
-            parsed = source.parse(inbound, connector.config.mapping)
-            shaped = [_shaped(connector, each) for each in parsed.signals]
-            actor = Actor.sending(connector.id)
-            received = await self._intake.store(session, connector.org, shaped, actor=actor) if shaped else ()
+            await store.hold(session, connector.id)
+            received: Sequence[Received | Refusal] = ()
+            if shaped:
+                received = await self._intake.store(session, connector.org, shaped, actor=Actor.sending(connector.id))
             if connector.config.opens_incidents:
                 await self._open_incidents(session, connector, shaped, received)
             taken = _taken(parsed, received)
@@ -73,14 +76,18 @@ class Receiving:
             raise
         return source.reply(inbound, taken)
 
-    async def _check(self, session: AsyncSession, connector: Connector, source: Source, inbound: Inbound) -> None:
+    async def _known(self, address: Endpoint, source: Source, inbound: Inbound) -> Connector:
+        """The connector, once the sender has proved to know its secret."""
+        async with self._database.transaction(address.org) as session:
+            connector = await store.get(session, address.connector)
+            secrets = await self._connectors.secrets(session, connector)
         if connector.kind != (source.belongs_to or source.kind):
             raise NotFoundError("nothing has this address")
-        secrets = await self._connectors.secrets(session, connector)
-        if not any(source.is_authentic(inbound, secret) for secret in secrets):
+        if not await asyncio.to_thread(lambda: any(source.is_authentic(inbound, secret) for secret in secrets)):
             raise UnauthenticatedError("the sender does not prove that it knows the connector's secret")
         if connector.status is ConnectorStatus.PAUSED:
             raise StoppedError("the connector is paused")
+        return connector
 
     async def _open_incidents(
         self, session: AsyncSession, connector: Connector, signals: Sequence[Signal], received: Sequence[Received | Refusal]
@@ -124,6 +131,15 @@ class Receiving:
             if name is not None and (found := await identities.find_environment(session, name)) is not None:
                 return found
         raise NotFoundError("no environment for what the connector opens")
+
+
+def _bounded(parsed: Parsed) -> Parsed:
+    """At most `MOST` items; the others are refused, and may be sent in smaller requests."""
+    if len(parsed.signals) <= MOST:
+        return parsed
+    more = Refused(index=MOST, reason=f"expected at most {MOST} items, got {len(parsed.signals)}: send fewer at once")
+    refused = (more,) * (len(parsed.signals) - MOST)
+    return Parsed(signals=parsed.signals[:MOST], refused=(*refused, *parsed.refused))
 
 
 def _address(endpoint: str) -> Endpoint:

@@ -91,6 +91,19 @@ async def get(session: AsyncSession, connector: ConnectorId) -> Connector:
     return _to_value(row)
 
 
+async def hold(session: AsyncSession, connector: ConnectorId) -> None:
+    """Nobody removes it until the transaction ends.
+
+    Raises:
+        NotFoundError: somebody has.
+    """
+    row = await session.scalar(
+        select(ConnectorRow.id).where(ConnectorRow.id == connector).with_for_update(read=True, key_share=True)
+    )
+    if row is None:
+        raise NotFoundError(f"no connector {connector.shown}")
+
+
 async def page(session: AsyncSession, *, after: ConnectorId | None, limit: int) -> list[Connector]:
     """Connectors, the newest first."""
     statement = select(ConnectorRow).order_by(col(ConnectorRow.id).desc()).limit(limit)
