@@ -48,7 +48,7 @@ _RECORDS = ("io", "inference")
 class Wanted(Value):
     """How much of the product to run, and where people reach it.
 
-    Each process shows its metrics on free ports of its own, the first ones where they are free.
+    Each process shows its metrics on free ports of its own, the first ones where they are free; 0 is any.
     `database` holds the URLs of a database elsewhere by setting, where some are set; `more` is added to every process.
     """
 

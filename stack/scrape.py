@@ -14,14 +14,18 @@ Pages = Mapping[str, Mapping[str, int]]
 
 
 def choose_pages(workers: Sequence[str], *, first_sdk: int, first_own: int) -> Pages:
-    """A free port for each page, from the first ones up; the API has its own page behind its own port."""
+    """A free port for each page, from the first ones up or, where the first is 0, any; the API has its own behind its port."""
     sdk = [("api", SDK), *((name, SDK) for name in workers)]
     own = [(name, OWN) for name in workers]
-    wanted = (*range(first_sdk, first_sdk + len(sdk)), *range(first_own, first_own + len(own)))
+    wanted = (*_from(first_sdk, len(sdk)), *_from(first_own, len(own)))
     found: dict[str, dict[str, int]] = {}
     for (process, setting), port in zip([*sdk, *own], ports.choose(*wanted), strict=True):
         found.setdefault(process, {})[setting] = port
     return found
+
+
+def _from(first: int, count: int) -> Iterator[int]:
+    return iter(range(first, first + count) if first else (0,) * count)
 
 
 def write_targets(path: Path, pages: Pages, *, host: str, api: str) -> None:

@@ -44,7 +44,8 @@ async def installed() -> AsyncIterator[Installation]:
     with scratch() as data:
         stack = Stack(data, plan, report=lambda _: None)
         async with stack as endpoints:
-            wanted = Wanted(lease=LEASE, environments=("prod",), execute_workers=1)
+            anywhere = {"api_port": 0, "first_sdk_page": 0, "first_worker_page": 0}
+            wanted = Wanted(lease=LEASE, environments=("prod",), execute_workers=1, **anywhere)
             running = await Application(stack, data, wanted, report=lambda _: None).start(endpoints)
             token = (await asyncio.to_thread(running.token_file.read_text)).strip()
             address = endpoints.postgres

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from commands.up import READY, STOPS
+from stack import ports
 from stack.local import scratch
 from tests.unit.cli.conftest import Suture
 
@@ -25,8 +26,9 @@ COMMAND = (sys.executable, "-m", "cli")
 
 def environment(data: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SUTURE_")}
-    own = {"SUTURE_DATA": str(data), "SUTURE_ENVIRONMENTS": "dev", "SUTURE_METRICS_PORT": "9470"}
-    return kept | own | {"PYTHONUNBUFFERED": "1"}
+    api, sdk, worker = (str(port) for port in ports.choose(0, 0, 0))
+    own = {"SUTURE_API_PORT": api, "SUTURE_METRICS_PORT": sdk, "SUTURE_WORKER_METRICS_PORT": worker}
+    return kept | own | {"SUTURE_DATA": str(data), "SUTURE_ENVIRONMENTS": "dev", "PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
