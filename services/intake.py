@@ -161,7 +161,7 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        await signals.add(session, execution.org, [self._redacted(execution.org, signal)])
+        await signals.add(session, execution.org, [self.redacted(execution.org, signal)])
 
     async def _refusals(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> dict[WorkflowId | None, Refusal]:
         refusals: dict[WorkflowId | None, Refusal] = {}
@@ -189,7 +189,7 @@ class Intake:
             mine if each.idempotency_key is None else known[each.idempotency_key] for each, mine in zip(batch, own, strict=True)
         ]
         fresh = [
-            self._redacted(org, each).model_copy(update={"id": mine})
+            self.redacted(org, each).model_copy(update={"id": mine})
             for each, mine, holder in zip(batch, own, holders, strict=True)
             if holder == mine
         ]
@@ -200,7 +200,7 @@ class Intake:
             for mine, holder in zip(own, holders, strict=True)
         )
 
-    def _redacted(self, org: OrgId, signal: Signal) -> Signal:
+    def redacted(self, org: OrgId, signal: Signal) -> Signal:
         """As it is stored: a mark may be longer than what it hides, so each text is cut to its length again."""
         redactor = self._redactors.of(org)
         return signal.model_copy(

@@ -95,7 +95,7 @@ class Receiving:
         for signal, answer in zip(signals, received, strict=True):
             is_new = isinstance(answer, Received) and answer.status == "stored"
             if is_new and (signal.event_type or "").endswith(FIRING):
-                await self._open_incident(session, connector, signal)
+                await self._open_incident(session, connector, self._intake.redacted(connector.org, signal))
 
     async def _open_incident(self, session: AsyncSession, connector: Connector, signal: Signal) -> None:
         org, service = connector.org, signal.service or connector.name

@@ -73,6 +73,19 @@ async def test_an_alert_opens_an_incident(site: Site, someone: Person, tenant: T
     assert "HighErrors" in incident["title"]
 
 
+async def test_an_incident_shows_no_secret_of_its_alert(site: Site, someone: Person) -> None:
+    """What is redacted in the signal is redacted in the incident's title and in its entries, too."""
+    sender = await a_sender(site, someone)
+    leaking = alert() | {"annotations": {"summary": "login with password=hunter2secret failed"}}
+
+    await sender.post(notification(leaking))
+
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    entries = await someone.get(f"/audit-logs?resource_id={incident['id']}")
+    assert "login with password=" in incident["title"]
+    assert "hunter2secret" not in incident["title"] + entries.text
+
+
 async def test_alerts_without_that_word_open_nothing(site: Site, someone: Person) -> None:
     """A connector that does not open incidents stores its signals and no more."""
     sender = await a_sender(site, someone, opens_incidents=False)
