@@ -1,7 +1,8 @@
 """Connectors: who may send signals from outside; their secrets are sealed, shown once, and replaced with an overlap."""
 
+import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from pydantic import Field, SecretStr
@@ -9,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
 from domain.base import ConnectorId, DeliveryId, OrgId, Value
-from domain.connector import Connector, ConnectorConfig, ConnectorName, ConnectorStatus, Delivery
-from domain.errors import InvalidError, NotFoundError
+from domain.connector import Connector, ConnectorConfig, ConnectorName, ConnectorStatus, Delivery, Endpoint
+from domain.errors import InvalidError, NotFoundError, UnauthenticatedError
 from domain.identity import Caller
 from services.keyring import OrgKeyring
 from services.ledger import Ledger
@@ -64,13 +65,14 @@ class Connectors:
         if wanted.kind not in self._kinds:
             raise InvalidError(f"expected one of the kinds {', '.join(sorted(self._kinds))}", pointer="/kind")
         secret = _secret(wanted.secret)
+        key = await self._keyring.current(caller.org)
 
         async def work(session: AsyncSession) -> Connector:
             await _check(session, wanted.config)
             fresh = ConnectorId.of(await new_id(session))
             described = wanted.model_dump(include={"kind", "name", "scopes"})
             added = await store.add(session, Connector(id=fresh, org=caller.org, config=wanted.config, **described))
-            await self._put_secret(session, caller.org, fresh, secret)
+            await self._put_secret(session, caller.org, fresh, secret, key)
             await self._enter(session, caller, "connector.created", None, added)
             return added
 
@@ -114,10 +116,10 @@ class Connectors:
         Raises:
             NotFoundError: no such connector in the org.
         """
-        secret = _secret(own)
+        secret, key = _secret(own), await self._keyring.current(caller.org)
         async with self._database.transaction(caller.org) as session:
             found = await store.get(session, connector)
-            await self._put_secret(session, caller.org, connector, secret)
+            await self._put_secret(session, caller.org, connector, secret, key)
             await self._enter(session, caller, "connector.secret_rotated", None, found)
         return Issued(connector=found, secret=secret)
 
@@ -129,9 +131,22 @@ class Connectors:
             await store.remove(session, connector)
             await self._enter(session, caller, "connector.removed", before, None)
 
-    async def secrets(self, session: AsyncSession, connector: Connector) -> list[str]:
-        """Those that count now, the newest first; each use of them is one request, which the delivery log tells."""
-        return [await self._opened(connector.org, each) for each in await store.secrets(session, connector.id)]
+    async def proved(self, address: Endpoint, *, kind: str, by: Callable[[str], bool]) -> Connector:
+        """The connector at this address, once `by` finds that a request proves to know one of its secrets.
+
+        Raises:
+            NotFoundError: nothing of this kind has this address.
+            UnauthenticatedError: the request proves nothing.
+        """
+        async with self._database.transaction(address.org) as session:
+            connector = await store.get(session, address.connector)
+            if connector.kind != kind:
+                raise NotFoundError("nothing of this kind has this address")
+            sealed = await store.secrets(session, connector.id)
+        for secret in [await self._opened(connector.org, each) for each in sealed]:
+            if await asyncio.to_thread(by, secret):
+                return connector
+        raise UnauthenticatedError("the sender does not prove that it knows the connector's secret")
 
     async def reseal(self, session: AsyncSession, org: OrgId, *, key_id: str, limit: int) -> int:
         """Move some secrets to the data key `key_id`; how many it were."""
@@ -142,8 +157,10 @@ class Connectors:
             await store.reseal(session, each.model_copy(update={"key_id": key_id, "sealed": sealed}))
         return len(old)
 
-    async def _put_secret(self, session: AsyncSession, org: OrgId, connector: ConnectorId, secret: SecretStr) -> None:
-        key_id, key = await self._keyring.current(org)
+    async def _put_secret(
+        self, session: AsyncSession, org: OrgId, connector: ConnectorId, secret: SecretStr, under: tuple[str, bytes]
+    ) -> None:
+        key_id, key = under
         sealed = self._sealer.seal(key, key_id, secret.get_secret_value().encode(), _place(org, connector))
         (fresh,) = await new_ids(session, 1)
         fresh_secret = store.SealedSecret(id=fresh, connector=connector, key_id=key_id, sealed=sealed)

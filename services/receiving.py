@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
-from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnauthenticatedError, UnavailableError
+from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnavailableError
 from domain.identity import Environment
 from domain.inbound import Inbound, Parsed, Refused, Reply, Taken
 from domain.incident import severity_of
@@ -78,13 +79,9 @@ class Receiving:
 
     async def _known(self, address: Endpoint, source: Source, inbound: Inbound) -> Connector:
         """The connector, once the sender has proved to know its secret."""
-        async with self._database.transaction(address.org) as session:
-            connector = await store.get(session, address.connector)
-            secrets = await self._connectors.secrets(session, connector)
-        if connector.kind != (source.belongs_to or source.kind):
-            raise NotFoundError("nothing has this address")
-        if not await asyncio.to_thread(lambda: any(source.is_authentic(inbound, secret) for secret in secrets)):
-            raise UnauthenticatedError("the sender does not prove that it knows the connector's secret")
+        connector = await self._connectors.proved(
+            address, kind=source.belongs_to or source.kind, by=partial(source.is_authentic, inbound)
+        )
         if connector.status is ConnectorStatus.PAUSED:
             raise StoppedError("the connector is paused")
         return connector
