@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -13,12 +14,14 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
+import yaml
 
 from stack import ports
 from tests.api.site import Person, Site
-from tests.engine import until
+from tests.engine import ROOT, until
 from tests.peers import command
 
+PAGES = ROOT / "docs" / "connect"
 CONFIG = {"environment": "prod", "opens_incidents": True}
 ALERT = {"labels": {"alertname": "HighErrors", "service": "shop"}, "annotations": {"summary": "too many errors"}}
 
@@ -67,6 +70,17 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+def block(page: str, number: int, served: str, made: dict[str, Any]) -> dict[str, Any]:
+    """A block of YAML from the page that tells people how to connect, filled in as they are told."""
+    text = re.findall(r"^```yaml\n(.*?)^```", (PAGES / page).read_text(), re.MULTILINE | re.DOTALL)[number]
+    filled = {"SUTURE": served.removeprefix("http://").partition("/")[0]}
+    filled |= {"ENDPOINT": made["connector"]["endpoint"], "SECRET": made["secret"]}
+    for word, value in filled.items():
+        text = text.replace(word, value)
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
 async def connector(someone: Person, kind: str) -> dict[str, Any]:
     return (await someone.post("/connectors", {"kind": kind, "name": kind, "config": CONFIG})).json()
 
@@ -77,13 +91,8 @@ async def events_of(someone: Person, wanted: str) -> list[dict[str, Any]]:
 
 async def test_a_real_alertmanager_opens_an_incident(served: str, someone: Person, folder: Path) -> None:
     """Its webhook with a bearer token is all it takes; what it resolves is seen, too."""
-    made = await connector(someone, "alertmanager")
-    url = f"{served}/ingest/alertmanager/{made['connector']['endpoint']}"
-    authorization = {"authorization": {"credentials": made["secret"]}}
-    config = {
-        "route": {"receiver": "suture", "group_wait": "0s", "group_interval": "1s"},
-        "receivers": [{"name": "suture", "webhook_configs": [{"url": url, "http_config": authorization}]}],
-    }
+    config = block("alertmanager.md", 0, served, await connector(someone, "alertmanager"))
+    config["route"] |= {"group_wait": "0s", "group_interval": "1s"}
     (folder / "alertmanager.yml").write_text(json.dumps(config))
     (port,) = ports.choose(0)
     own = f"http://127.0.0.1:{port}"
@@ -116,19 +125,10 @@ async def test_a_real_alertmanager_opens_an_incident(served: str, someone: Perso
 async def test_a_real_prometheus_needs_no_alertmanager(served: str, someone: Person, folder: Path) -> None:
     """Two lines name our address as that of an Alertmanager; an alert that is sent again and again is one incident."""
     made = await connector(someone, "alertmanager")
-    host, _, prefix = served.removeprefix("http://").partition("/")
-    ours = {
-        "static_configs": [{"targets": [host]}],
-        "path_prefix": f"/{prefix}/ingest/alertmanager/{made['connector']['endpoint']}",
-        "authorization": {"credentials": made["secret"]},
-    }
     rule = {"alert": "Always", "expr": "vector(1)", "labels": {"service": "shop"}, "annotations": {"summary": "it is so"}}
     (folder / "rules.yml").write_text(json.dumps({"groups": [{"name": "one", "interval": "1s", "rules": [rule]}]}))
-    config = {
-        "global": {"evaluation_interval": "1s"},
-        "rule_files": [f"{folder}/rules.yml"],
-        "alerting": {"alertmanagers": [ours]},
-    }
+    config = block("alertmanager.md", 1, served, made)
+    config |= {"global": {"evaluation_interval": "1s"}, "rule_files": [f"{folder}/rules.yml"]}
     (folder / "prometheus.yml").write_text(json.dumps(config))
     (port,) = ports.choose(0)
     argv = (
