@@ -57,11 +57,13 @@ class Forest:
         """Learn from `rows`, in any order.
 
         Raises:
-            ValueError: there is no row.
+            ValueError: there is no row, or the metrics are not as many as named.
         """
         if not len(rows):
             raise ValueError("expected at least one row to learn from")
         raw = np.array([_numbers(row) for row in rows])
+        if raw.shape[1] != len(metrics):
+            raise ValueError(f"expected {len(metrics)} metrics, got {raw.shape[1]}")
         absent = _absent(raw)
         filled = np.where(np.isnan(raw), absent, raw)
         grown = IsolationForest(n_estimators=TREES, max_samples=min(SAMPLE, len(rows)), random_state=_SEED).fit(filled)

@@ -1,9 +1,10 @@
 """The metrics of one thing, and how abruptly they move together.
 
 Each metric is held against two expectations: a forecast from its own last rows, and the median of the moment before. Both
-errors are measured in their usual size (the root of their mean square while learning), so no error counts for more than one
-that was never seen in as many rows. The oddness of a row is the root mean square over all metrics; what counts is its peak,
-so an event is one alarm and not a row of them. A peak is known one row late.
+errors are measured in their usual size while learning: half by the root of their mean square, which a few great ones make, half
+by their 99 % quantile, which they do not touch. No error counts for more than one event in all the rows learnt from. The
+oddness of a row is the root mean square over all metrics; what counts is its peak, so an event is one alarm and not a row of
+them. A peak is known one row late.
 
 A score of 0.5 is the 99.9 % quantile of what the detector scored while it learnt. Rows are taken to be evenly spaced.
 """
@@ -32,6 +33,7 @@ BLAMED = 3
 _RIDGE = 1e-3
 _HUGE = 1e100
 _FAR = 1e6
+_NORMAL = 2.576
 _ENOUGH = 3 * LAGS
 _SUPPRESSED = 0.25
 
@@ -44,9 +46,9 @@ class _Learnt:
     middle: Numbers
     spread: Numbers
     forecast: Numbers
-    error_root: Numbers
+    error_size: Numbers
     error_mean: Numbers
-    jump_root: Numbers
+    jump_size: Numbers
     jump_mean: Numbers
     flips: Numbers
     kin: Numbers
@@ -76,11 +78,13 @@ class Jumps:
         """Learn from `rows`, oldest first; the next row observed is the one after them.
 
         Raises:
-            ValueError: there are too few rows to tell what is usual.
+            ValueError: there are too few rows to tell what is usual, or the metrics are not as many as named.
         """
         if len(rows) < _ENOUGH:
             raise ValueError(f"expected at least {_ENOUGH} rows to learn from, got {len(rows)}")
         raw = np.array([_numbers(row) for row in rows])
+        if raw.shape[1] != len(metrics):
+            raise ValueError(f"expected {len(metrics)} metrics, got {raw.shape[1]}")
         learnt = _learn(raw)
         detector = cls(metrics, learnt, _start(raw[0], learnt))
         odd = np.array([detector._take(row) for row in raw])
@@ -126,7 +130,7 @@ class Jumps:
         jump = np.where(missing, 0.0, np.abs(filled - np.sort(recent.rows[-BEFORE:], axis=0)[BEFORE // 2]))
         least, rare = 1 / np.sqrt(learnt.rows), np.where(flipped, learnt.flips, np.inf)
         with np.errstate(all="ignore"):
-            moved = _times(error, learnt.error_root, least) + _times(jump, learnt.jump_root, least)
+            moved = _times(error, learnt.error_size, least) + _times(jump, learnt.jump_size, least)
             moved = np.maximum(moved / 2, 1 / np.sqrt(rare))
             blame = _times(error, learnt.error_mean, 1 / learnt.rows) + _times(jump, learnt.jump_mean, 1 / learnt.rows)
             blame = np.maximum(blame / 2, 1 / rare)
@@ -207,9 +211,9 @@ def _learn(raw: Numbers) -> _Learnt:
         middle=np.where(still, _each(raw, np.median), middle),
         spread=np.where(still, 0.0, spread),
         forecast=np.zeros((LAGS, width)),
-        error_root=np.zeros(width),
+        error_size=np.zeros(width),
         error_mean=np.zeros(width),
-        jump_root=np.zeros(width),
+        jump_size=np.zeros(width),
         jump_mean=np.zeros(width),
         flips=((missing[1:] != missing[:-1]).sum(axis=0) + 1) / (rows + 1),
         kin=np.zeros((width, width)),
@@ -222,18 +226,23 @@ def _learn(raw: Numbers) -> _Learnt:
     return replace(
         learnt,
         forecast=forecast,
-        error_root=_each(error, lambda each: np.sqrt((each**2).mean())),
+        error_size=_each(error, _usual),
         error_mean=_each(error, lambda each: np.abs(each).mean()),
-        jump_root=_each(jump, lambda each: np.sqrt((each**2).mean())),
+        jump_size=_each(jump, _usual),
         jump_mean=_each(jump, lambda each: np.abs(each).mean()),
         kin=_kin(np.nan_to_num(jump)),
     )
 
 
-def _each(rows: Numbers, figure: Callable[[Numbers], np.floating[Any]]) -> Numbers:
+def _each(rows: Numbers, figure: Callable[[Numbers], np.floating[Any] | float]) -> Numbers:
     """`figure` of what is there of each metric, zero where nothing is."""
     columns = (column[~np.isnan(column)] for column in rows.T)
     return np.array([float(figure(column)) if len(column) else 0.0 for column in columns])
+
+
+def _usual(errors: Numbers) -> float:
+    """Their usual size; of normal errors both halves are the standard deviation."""
+    return float(np.sqrt((errors**2).mean()) + np.quantile(np.abs(errors), 0.99) / _NORMAL) / 2
 
 
 def _filled(rows: Numbers) -> Numbers:

@@ -90,10 +90,28 @@ def test_no_number_is_as_good_as_nothing(kind, rows):
 
 
 @KINDS
+@settings(max_examples=40, deadline=None)
+@given(
+    known=st.lists(st.tuples(*[NUMBERS] * 2), min_size=30, max_size=40), rows=st.lists(st.tuples(*[NUMBERS] * 2), max_size=5)
+)
+def test_anything_can_be_learnt_from(kind, known, rows):
+    """Metrics that are never there, never move or hold any number: what follows is scored all the same."""
+    detector = kind.fit(known, METRICS[:2])
+    assert all(0 <= finding.score <= 1 for finding in told(detector, rows))
+
+
+@KINDS
 def test_a_row_of_another_width_is_refused(kind):
     """A detector of four metrics does not guess what three values mean."""
     with pytest.raises(ValueError, match="expected 4 values"):
         restored(kind).observe(BEGAN, [1.0, 2.0, 3.0])
+
+
+@KINDS
+def test_every_metric_has_a_name(kind):
+    """Three names for two metrics are a mistake of the caller."""
+    with pytest.raises(ValueError, match="expected 3 metrics"):
+        kind.fit([[1.0, 2.0]] * 40, METRICS[:3])
 
 
 @KINDS
