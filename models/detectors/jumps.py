@@ -6,7 +6,8 @@ by their 99 % quantile, which they do not touch. No error counts for more than o
 oddness of a row is the root mean square over all metrics; what counts is its peak, so an event is one alarm and not a row of
 them. A peak is known one row late.
 
-A score of 0.5 is the 99.9 % quantile of what the detector scored while it learnt. Rows are taken to be evenly spaced.
+A score of 0.5 is the 99.9 % quantile of what the detector scored while it learnt; a row that is no peak stays below a quarter.
+Rows are taken to be evenly spaced.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,22 +35,21 @@ _RIDGE = 1e-3
 _HUGE = 1e100
 _FAR = 1e6
 _NORMAL = 2.576
+_STILL = 1e-9
 _ENOUGH = 3 * LAGS
 _SUPPRESSED = 0.25
 
 
 @dataclass(frozen=True)
 class _Learnt:
-    """What a metric usually is, moves and errs by; one entry for each metric, in `kin` a row."""
+    """What each metric usually is, and by how much it misses the forecast (first) and the moment before (second)."""
 
     rows: int
     middle: Numbers
     spread: Numbers
     forecast: Numbers
-    error_size: Numbers
-    error_mean: Numbers
-    jump_size: Numbers
-    jump_mean: Numbers
+    sizes: Numbers
+    means: Numbers
     flips: Numbers
     kin: Numbers
     odd: float = 1.0
@@ -126,14 +126,12 @@ class Jumps:
         missing = np.isnan(row)
         flipped = missing != (recent.missing[-1] > 0)
         filled = np.where(missing, recent.rows[-1], _standard(row, learnt))
-        error = np.where(missing, 0.0, np.abs(filled - np.einsum("lm,lm->m", learnt.forecast, recent.rows)))
-        jump = np.where(missing, 0.0, np.abs(filled - np.sort(recent.rows[-BEFORE:], axis=0)[BEFORE // 2]))
-        least, rare = 1 / np.sqrt(learnt.rows), np.where(flipped, learnt.flips, np.inf)
-        with np.errstate(all="ignore"):
-            moved = _times(error, learnt.error_size, least) + _times(jump, learnt.jump_size, least)
-            moved = np.maximum(moved / 2, 1 / np.sqrt(rare))
-            blame = _times(error, learnt.error_mean, 1 / learnt.rows) + _times(jump, learnt.jump_mean, 1 / learnt.rows)
-            blame = np.maximum(blame / 2, 1 / rare)
+        forecast = np.einsum("lm,lm->m", learnt.forecast, recent.rows)
+        before = np.sort(recent.rows[-BEFORE:], axis=0)[BEFORE // 2]
+        missed = np.where(missing, 0.0, np.abs(filled - np.stack([forecast, before])))
+        rare = np.where(flipped, learnt.flips, np.inf)
+        moved = np.maximum(_times(missed, learnt.sizes, most=np.sqrt(learnt.rows)), 1 / np.sqrt(rare))
+        blame = np.maximum(_times(missed, learnt.means, most=learnt.rows), 1 / rare)
         odd = float(np.sqrt((moved**2).mean())) if len(moved) else 0.0
         self._recent = _Recent(
             rows=_push(recent.rows, filled),
@@ -162,9 +160,11 @@ def _standard(rows: Numbers, learnt: _Learnt) -> Numbers:
     return np.clip(np.where(rows == learnt.middle, 0.0, steps), -_FAR, _FAR)
 
 
-def _times(size: Numbers, usual: Numbers, least: float) -> Numbers:
-    """How many times its usual size something is, at most what one event in all the rows learnt from would be."""
-    return np.where(size == 0, 0.0, np.minimum(size / usual, 1 / least))
+def _times(missed: Numbers, usual: Numbers, *, most: float) -> Numbers:
+    """How many times its usual size each error is, but at most `most` times; of both errors the mean."""
+    with np.errstate(all="ignore"):
+        times: Numbers = np.where(missed == 0, 0.0, np.minimum(missed / usual, most)).mean(axis=0)
+    return times
 
 
 def _peak(odd: Numbers) -> float:
@@ -203,34 +203,33 @@ def _start(first: Numbers, learnt: _Learnt) -> _Recent:
 def _learn(raw: Numbers) -> _Learnt:
     rows, width = raw.shape
     missing = np.isnan(raw)
-    middle = _each(raw, np.mean)
-    spread = _each(raw, np.std)
-    still = spread <= 1e-9 * np.abs(middle)
+    middle, spread = _each(raw, np.mean), _each(raw, np.std)
+    still = spread <= _STILL * np.abs(middle)
     learnt = _Learnt(
         rows=rows,
         middle=np.where(still, _each(raw, np.median), middle),
         spread=np.where(still, 0.0, spread),
         forecast=np.zeros((LAGS, width)),
-        error_size=np.zeros(width),
-        error_mean=np.zeros(width),
-        jump_size=np.zeros(width),
-        jump_mean=np.zeros(width),
+        sizes=np.zeros((2, width)),
+        means=np.zeros((2, width)),
         flips=((missing[1:] != missing[:-1]).sum(axis=0) + 1) / (rows + 1),
         kin=np.zeros((width, width)),
     )
-    filled = _filled(_standard(raw, learnt))
-    past = sliding_window_view(np.concatenate([np.tile(filled[:1], (LAGS, 1)), filled]), LAGS, axis=0)[:rows]
-    forecast = _forecasts(past, filled, missing)
-    error = np.where(missing, np.nan, filled - np.einsum("rml,lm->rm", past, forecast))
-    jump = np.where(missing, np.nan, filled - np.median(past[:, :, -BEFORE:], axis=2))
+    return _with_errors(learnt, _filled(_standard(raw, learnt)), missing)
+
+
+def _with_errors(learnt: _Learnt, rows: Numbers, missing: NDArray[np.bool_]) -> _Learnt:
+    """What the errors on `rows`, which hold no holes any more, are like where nothing was missing."""
+    past = sliding_window_view(np.concatenate([np.tile(rows[:1], (LAGS, 1)), rows]), LAGS, axis=0)[: len(rows)]
+    forecast = _forecasts(past, rows, missing)
+    errors = [rows - np.einsum("rml,lm->rm", past, forecast), rows - np.median(past[:, :, -BEFORE:], axis=2)]
+    there = [np.where(missing, np.nan, np.abs(each)) for each in errors]
     return replace(
         learnt,
         forecast=forecast,
-        error_size=_each(error, _usual),
-        error_mean=_each(error, lambda each: np.abs(each).mean()),
-        jump_size=_each(jump, _usual),
-        jump_mean=_each(jump, lambda each: np.abs(each).mean()),
-        kin=_kin(np.nan_to_num(jump)),
+        sizes=np.stack([_each(each, _usual) for each in there]),
+        means=np.stack([_each(each, np.mean) for each in there]),
+        kin=_kin(np.where(missing, 0.0, errors[1])),
     )
 
 
@@ -242,7 +241,7 @@ def _each(rows: Numbers, figure: Callable[[Numbers], np.floating[Any] | float]) 
 
 def _usual(errors: Numbers) -> float:
     """Their usual size; of normal errors both halves are the standard deviation."""
-    return float(np.sqrt((errors**2).mean()) + np.quantile(np.abs(errors), 0.99) / _NORMAL) / 2
+    return float(np.sqrt((errors**2).mean()) + np.quantile(errors, 0.99) / _NORMAL) / 2
 
 
 def _filled(rows: Numbers) -> Numbers:
