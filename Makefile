@@ -42,7 +42,7 @@ faults: install tools  ## the fault tests with full counts; long
 	@SUTURE_FULL=1 $(BIN)/python -m pytest tests/faults tests/storage/test_isolation.py $(ARGS)
 
 .PHONY: bench
-bench: install tools  ## measure; NAME=overhead, stack, nab or cloud; ARGS go to the benchmark
+bench: install tools  ## measure; NAME= as in benchmarks/README.md; ARGS go to the benchmark
 	@$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
 
 .PHONY: install

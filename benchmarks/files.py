@@ -17,6 +17,11 @@ def text_of(path: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(_opened(path), encoding="utf-8", errors="replace", newline="")
 
 
+def content_of(path: Path) -> bytes:
+    with _opened(path) as file:
+        return file.read()
+
+
 def rows(path: Path) -> Iterator[dict[str, str]]:
     with text_of(path) as file:
         yield from csv.DictReader(file)

@@ -37,24 +37,35 @@ class Counts:
         return 2 * self.precision * self.recall / both if both else 0.0
 
 
-def counts(scores: Sequence[float], labels: Sequence[bool], *, threshold: float, start: int) -> Counts:
-    """An event is found by an alarm from its first row to `DELAY` rows after its last; an alarm that finds none is false."""
-    events = runs([bool(label) for label in labels[start:]])
-    alarms = runs([score >= threshold for score in scores[start:]])
+def counts(
+    scores: Sequence[float],
+    labels: Sequence[bool],
+    *,
+    threshold: float,
+    start: int = 0,
+    gap: int = GAP,
+    delay: int = DELAY,
+) -> Counts:
+    """An event is found by an alarm from its first row to `delay` rows after its last; an alarm that finds none is false.
+
+    Rows before `start` are left out; runs at most `gap` rows apart are one.
+    """
+    events = runs([bool(label) for label in labels[start:]], gap)
+    alarms = runs([score >= threshold for score in scores[start:]], gap)
     fired = [row for row, score in enumerate(scores[start:]) if score >= threshold]
     return Counts(
-        found=sum(any(first <= row <= last + DELAY for row in fired) for first, last in events),
+        found=sum(any(first <= row <= last + delay for row in fired) for first, last in events),
         events=len(events),
-        false=sum(not any(alarm[0] <= last + DELAY and alarm[1] >= first for first, last in events) for alarm in alarms),
+        false=sum(not any(alarm[0] <= last + delay and alarm[1] >= first for first, last in events) for alarm in alarms),
         alarms=len(alarms),
     )
 
 
-def runs(marks: Sequence[bool]) -> list[Run]:
-    """The first and last row of each run of marks; runs at most `GAP` rows apart are one."""
+def runs(marks: Sequence[bool], gap: int = GAP) -> list[Run]:
+    """The first and last row of each run of marks; runs at most `gap` rows apart are one."""
     joined: list[Run] = []
     for row in (row for row, mark in enumerate(marks) if mark):
-        if joined and row - joined[-1][1] <= GAP:
+        if joined and row - joined[-1][1] <= gap:
             joined[-1] = (joined[-1][0], row)
         else:
             joined.append((row, row))

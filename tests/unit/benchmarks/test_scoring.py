@@ -54,13 +54,14 @@ def test_the_nab_score_is_the_shared_one(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_event_counts_are_the_shared_ones(seed: int) -> None:
-    """Found, events, false and alarms are equal on random labels."""
+    """Found, events, false and alarms are equal on random labels, for any gap, delay and first row."""
     chance = random.Random(seed)
     labels = [chance.random() < 0.1 for _ in range(300)]
     scores = [chance.random() for _ in labels]
     for threshold in (0.5, 0.9, 0.99):
-        expected = shared("score_events").counts(scores, labels, threshold, start=45)
-        mine = counts(scores, labels, threshold=threshold, start=45)
+        gap, delay, start = chance.randint(1, 6), chance.randint(0, 6), chance.randint(0, 60)
+        expected = shared("score_events").counts(scores, labels, threshold, gap, delay, start)
+        mine = counts(scores, labels, threshold=threshold, gap=gap, delay=delay, start=start)
         assert (mine.found, mine.events, mine.false, mine.alarms) == expected
 
 
