@@ -187,10 +187,12 @@ def _activities(
     from activities.execution import Execution
     from activities.governance import Governance
     from activities.inference import Inference
+    from activities.monitoring import Monitoring
     from activities.running import Running
     from activities.watching import Watching
     from domain.actions import CATALOG
     from services.guard import Guard
+    from services.monitors import Monitors
     from services.pools import Pools
     from services.preflights import Preflights
     from services.remediation import Remediation
@@ -205,6 +207,7 @@ def _activities(
     remediation = Remediation(
         base.database, base.ledger, guard, cases["decisions"], weighing, runners, base.signer, lease=chosen.lease
     )
+    monitors = Monitors(base.database, base.ledger)
     found: dict[str, tuple[object, ...]] = {
         "io": (
             Running(cases["runs"]),
@@ -215,12 +218,13 @@ def _activities(
                 cases["asking"],
                 cases["deciding"],
                 cases["recovery"],
+                monitors,
                 base.metrics,
             ),
             Acting(remediation, base.metrics),
             Watching(Pools(base.database, base.ledger), base.metrics),
         ),
-        "inference": (Inference(cases["diagnostics"]),),
+        "inference": (Inference(cases["diagnostics"]), Monitoring(monitors, quiet=chosen.watch_quiet)),
     }
     if process is not None and host is not None:
         stages = Stages(base.database, base.ledger, guard, cases["secrets"], process, host, lease=chosen.lease)

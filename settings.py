@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     )
     environments: Annotated[tuple[Name, ...], NoDecode] = ("dev", "staging", "prod")
     lease: Duration = Field(default=timedelta(seconds=30), description="how long a silent worker keeps its target")
+    watch_quiet: Duration = Field(
+        default=timedelta(seconds=30), description="a service this silent is not watched, till it speaks"
+    )
     ready_file: Path | None = Field(default=None, description="written by a worker once it serves its queues")
     workflow_cache: Annotated[int, Field(ge=0, le=100_000)] = 500
     execute_workers: Annotated[int, Field(ge=1, le=16)] = 2

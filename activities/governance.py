@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from domain.approval import GrantStanding, Settled, Standing
+from domain.base import IncidentId
 from domain.incident import Incident
 from domain.plan import PlanState
 from domain.preflight import DryRuns, Preflighted
 from domain.recovery import RecoveryFinished
-from domain.refs import IncidentEnd, IncidentRef, PlanRef, PlanWish, RecoveryRef, RequestRef
+from domain.refs import IncidentEnd, IncidentRef, MonitorRef, PlanRef, PlanWish, RecoveryRef, RequestRef
 
 if TYPE_CHECKING:
     from services.asking import Asking
     from services.deciding import Deciding
     from services.incidents import Incidents
+    from services.monitors import Monitors
     from services.planning import Planning
     from services.ports import Metrics
     from services.preflights import Preflights
@@ -34,6 +36,7 @@ class Governance:
         asking: Asking,
         deciding: Deciding,
         recovery: Recovery,
+        monitors: Monitors,
         metrics: Metrics,
     ) -> None:
         self._incidents = incidents
@@ -42,6 +45,7 @@ class Governance:
         self._asking = asking
         self._deciding = deciding
         self._recovery = recovery
+        self._monitors = monitors
         self._metrics = metrics
 
     @activity.defn
@@ -51,6 +55,10 @@ class Governance:
     @activity.defn
     async def close_incident(self, end: IncidentEnd) -> None:
         await self._incidents.close(end.incident, end.status, by=activity.info().workflow_id or "")
+
+    @activity.defn
+    async def judge_anomalies(self, ref: MonitorRef) -> IncidentId | None:
+        return await self._monitors.judge(ref)
 
     @activity.defn
     async def plan_fix(self, wish: PlanWish) -> PlanState | None:

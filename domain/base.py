@@ -105,6 +105,10 @@ class SignalId(Id):
     prefix = "evt"
 
 
+class AnomalyId(Id):
+    prefix = "ano"
+
+
 class IncidentId(Id):
     prefix = "inc"
 

@@ -21,6 +21,18 @@ class IncidentRef(Value):
     id: IncidentId
 
 
+class MonitorRef(Value):
+    """One service in one environment, as it is watched."""
+
+    org: OrgId
+    environment: str
+    service: str
+
+    @property
+    def workflow_id(self) -> str:
+        return f"monitor/{self.org}/{self.environment}/{self.service}"
+
+
 class PlanRef(Value):
     org: OrgId
     id: PlanId

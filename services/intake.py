@@ -9,16 +9,16 @@ from domain.base import IncidentId, OrgId, SignalId, Value, WorkflowId
 from domain.errors import NotFoundError, StoppedError
 from domain.execution import Execution
 from domain.identity import Caller
-from domain.incident import Incident, severity_of
+from domain.incident import Incident
 from domain.pipeline import PipelineSpec
-from domain.refs import incident_workflow_id
 from domain.signal import Signal, SignalKind, signature
 from domain.trace import current_trace
 from services.guard import Guard
 from services.ledger import Ledger
+from services.opening import Breakage, open_incident
 from services.ports import Redactors
 from storage import identity as identities
-from storage import incidents, outbox, signals
+from storage import monitors, outbox, signals
 from storage.engine import Database, new_id, new_ids
 from storage.outbox import Letter
 
@@ -90,30 +90,16 @@ class Intake:
         """A failed stage of our own becomes a signal and opens its incident, or joins the open one, which stays locked."""
         org, workflow = execution.org, WorkflowId(int=execution.pipeline.int)
         mark = signature(org=org, service=spec.pipeline, error_code=f"{stage}:{error_code}", workflow=spec.pipeline)
-        environment = await identities.environment(session, spec.environment)
-        incident, opened = await incidents.open_or_join(
-            session,
-            org,
+        broken = Breakage(
             signature=mark,
             title=f"{spec.pipeline}: stage {stage} failed ({error_code})",
             service=spec.pipeline,
-            environment=spec.environment,
-            severity=severity_of(is_production=environment.is_production),
+            environment=await identities.environment(session, spec.environment),
             workflow=workflow,
-            carrier=incident_workflow_id(org, spec.environment, spec.pipeline, mark),
+            known={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
+        incident = await open_incident(session, self._ledger, org, broken, actor=SYSTEM)
         await self._append_failure(session, execution, spec, incident, stage=stage, error_code=error_code, message=message)
-        await outbox.add(session, org, Letter.WAKE_INCIDENT, _letter(incident))
-        await self._ledger.append(
-            session,
-            org,
-            "incident.opened" if opened else "incident.joined",
-            actor=SYSTEM,
-            resource_type="incident",
-            resource_id=incident.id.shown,
-            after={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
-            incident=incident.id,
-        )
         return incident
 
     async def get(self, caller: Caller, signal: SignalId) -> Signal:
@@ -195,6 +181,7 @@ class Intake:
         ]
         if fresh:
             await signals.add(session, org, fresh)
+            await _wake_monitors(session, org, fresh)
         return tuple(
             Received(event_id=holder, status="stored" if holder == mine else "duplicate")
             for mine, holder in zip(own, holders, strict=True)
@@ -228,12 +215,15 @@ class Intake:
             )
 
 
+async def _wake_monitors(session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> None:
+    """Whatever names its service and environment is watched."""
+    services = {(each.environment, each.service) for each in batch if each.environment and each.service}
+    for ref in await monitors.wake(session, org, services) if services else ():
+        await outbox.add(session, org, Letter.WAKE_MONITOR, {"environment": ref.environment, "service": ref.service})
+
+
 def _workflows(batch: Sequence[Signal]) -> list[WorkflowId]:
     return list(dict.fromkeys(each.workflow_id for each in batch if each.workflow_id))
-
-
-def _letter(incident: Incident) -> dict[str, str]:
-    return {"incident": incident.id.shown, "carrier": incident.carrier}
 
 
 def trace_id() -> str | None:

@@ -25,7 +25,7 @@ from domain.policy import (
     Tier,
 )
 from domain.preflight import DryRun
-from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
 
 
@@ -88,6 +88,7 @@ class Engine(Protocol):
         """Start the run, or wake it if it is open."""
 
     async def wake_incident(self, ref: IncidentRef, carrier: str) -> None: ...
+    async def wake_monitor(self, ref: MonitorRef) -> None: ...
     async def carry_plan(self, ref: PlanRef, carrier: str) -> None: ...
     async def start_recovery(self, ref: RecoveryRef) -> None: ...
 

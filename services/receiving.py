@@ -13,19 +13,16 @@ from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoin
 from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnavailableError
 from domain.identity import Environment
 from domain.inbound import Inbound, Parsed, Refused, Reply, Taken
-from domain.incident import severity_of
-from domain.refs import incident_workflow_id
 from domain.signal import Signal, signature
 from services.connectors import Connectors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
+from services.opening import Breakage, open_incident
 from services.ports import Source
 from storage import connectors as store
 from storage import identity as identities
-from storage import incidents, outbox
 from storage.connectors import DeliveryCounts
 from storage.engine import Database
-from storage.outbox import Letter
 
 FIRING = ".firing"
 MOST = 5_000
@@ -96,31 +93,15 @@ class Receiving:
 
     async def _open_incident(self, session: AsyncSession, connector: Connector, signal: Signal) -> None:
         org, service = connector.org, signal.service or connector.name
-        environment = await self._environment(session, connector, signal)
-        mark = signature(org=org, service=service, error_code=signal.key, workflow=connector.kind)
-        carrier = incident_workflow_id(org, environment.name, service, mark)
-        incident, opened = await incidents.open_or_join(
-            session,
-            org,
-            signature=mark,
+        broken = Breakage(
+            signature=signature(org=org, service=service, error_code=signal.key, workflow=connector.kind),
             title=_title(signal),
             service=service,
-            environment=environment.name,
-            severity=severity_of(is_production=environment.is_production),
+            environment=await self._environment(session, connector, signal),
             workflow=signal.workflow_id,
-            carrier=carrier,
+            known={"connector": connector.id.shown, "key": signal.key},
         )
-        await outbox.add(session, org, Letter.WAKE_INCIDENT, {"incident": incident.id.shown, "carrier": carrier})
-        await self._ledger.append(
-            session,
-            org,
-            "incident.opened" if opened else "incident.joined",
-            actor=Actor.sending(connector.id),
-            resource_type="incident",
-            resource_id=incident.id.shown,
-            after={"connector": connector.id.shown, "key": signal.key},
-            incident=incident.id,
-        )
+        await open_incident(session, self._ledger, org, broken, actor=Actor.sending(connector.id))
 
     async def _environment(self, session: AsyncSession, connector: Connector, signal: Signal) -> Environment:
         """The signal's own where the org has it, else the connector's."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId
 from domain.errors import HealError, UnavailableError
 from domain.identity import SwitchLevel
-from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from domain.trace import arrived, current_trace
 from services.ledger import Ledger
 from services.plan_entries import note_refusal_once
@@ -152,8 +152,11 @@ class Relay:
                 pipeline, execution = PipelineId.of(said["pipeline"]), ExecutionId.of(said["execution"])
                 await self._engine.start_run(RunRef(org=post.org, pipeline=pipeline, execution=execution))
             case Letter.WAKE_INCIDENT:
-                ref = IncidentRef(org=post.org, id=IncidentId.of(said["incident"]))
-                await self._engine.wake_incident(ref, said["carrier"])
+                incident = IncidentRef(org=post.org, id=IncidentId.of(said["incident"]))
+                await self._engine.wake_incident(incident, said["carrier"])
+            case Letter.WAKE_MONITOR:
+                monitor = MonitorRef(org=post.org, environment=said["environment"], service=said["service"])
+                await self._engine.wake_monitor(monitor)
             case Letter.WAKE:
                 await self._engine.wake(said["workflow_id"])
             case Letter.CARRY_PLAN:

@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.types import UserDefinedType
 from sqlmodel import select
 
 from domain.base import Instant, OrgId
@@ -237,6 +238,18 @@ def moment(*, nullable: bool = False) -> Any:
     if nullable:
         return Column(DateTime(timezone=True), nullable=True)
     return Column(DateTime(timezone=True), nullable=False, server_default=func.suture.now())
+
+
+class _Xid8(UserDefinedType[int]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+def transaction_number() -> Any:
+    """A column that the database fills with the number of the transaction that writes the row."""
+    return Column(_Xid8(), nullable=False, server_default=func.pg_current_xact_id())
 
 
 def document(*, nullable: bool = False) -> Any:

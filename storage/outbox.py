@@ -29,6 +29,7 @@ class Letter(StrEnum):
     START_RUN = "start_run"
     WAKE = "wake"
     WAKE_INCIDENT = "wake_incident"
+    WAKE_MONITOR = "wake_monitor"
     CARRY_PLAN = "carry_plan"
     DECIDE = "decide"
     START_RECOVERY = "start_recovery"

@@ -14,7 +14,7 @@ from sqlmodel import Field, SQLModel, col, select
 from domain.base import IncidentId, OrgId, SignalId, WorkflowId
 from domain.errors import NotFoundError
 from domain.signal import Signal, SignalKind
-from storage.engine import document, moment
+from storage.engine import document, moment, transaction_number
 
 
 class SignalRow(SQLModel, table=True):
@@ -40,6 +40,7 @@ class SignalRow(SQLModel, table=True):
     labels: dict[str, Any] = Field(sa_column=document())
     payload: dict[str, Any] = Field(sa_column=document())
     meta: dict[str, Any] = Field(default_factory=dict, sa_column=document())
+    written: int | None = Field(default=None, sa_column=transaction_number())
 
 
 class SignalKeyRow(SQLModel, table=True):
@@ -51,7 +52,8 @@ class SignalKeyRow(SQLModel, table=True):
 
 
 _TABLE = SQLModel.metadata.tables["signals"]
-_SENT = [column(each.name, each.type) for each in _TABLE.columns if each.name != "received_at"]
+_BY_THE_DATABASE = {"received_at", "written"}
+_SENT = [column(each.name, each.type) for each in _TABLE.columns if each.name not in _BY_THE_DATABASE]
 _ROWS = (
     func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
     .table_valued(*_SENT)

@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("dev", "staging", "prod")
 QUEUES = ("scheduler", "orchestrator", "replay", "io", "inference", *(f"execute-{each}" for each in ENVIRONMENTS))
 LEASE = timedelta(seconds=2)
+QUIET = timedelta(seconds=2)
 
 
 def search() -> Search:
@@ -101,6 +102,7 @@ def chosen(endpoints: Endpoints, database_urls: DatabaseUrls, kms, tmp_path_fact
         queues=QUEUES,
         environments=ENVIRONMENTS,
         lease=LEASE,
+        watch_quiet=QUIET,
         stage_python=stage_python(default_cache().parent),
     )
 

@@ -17,10 +17,11 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from domain import errors
 from domain.approval import Settled
-from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from workflows import details
 from workflows.carrying import Carrying
 from workflows.incident import IncidentWorkflow
+from workflows.monitor import MonitorWorkflow
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.recovery import RecoveryWorkflow
@@ -86,6 +87,20 @@ class TemporalEngine:
                 start_signal_args=[ref.id],
                 search_attributes=details.of_incident(ref.org, carrier),
                 static_summary=f"incident {ref.id.shown}",
+                rpc_timeout=_RPC,
+            )
+
+    async def wake_monitor(self, ref: MonitorRef) -> None:
+        with _translated():
+            await self._client.start_workflow(
+                MonitorWorkflow.run,
+                ref,
+                id=ref.workflow_id,
+                task_queue="orchestrator",
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal="wake",
+                search_attributes=details.of_monitor(ref),
+                static_summary=f"watches {ref.service} in {ref.environment}",
                 rpc_timeout=_RPC,
             )
 

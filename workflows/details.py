@@ -7,7 +7,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAtt
 
 with workflow.unsafe.imports_passed_through():
     from domain.base import OrgId
-    from domain.refs import told_by
+    from domain.refs import MonitorRef, told_by
 
 STAGE = SearchAttributeKey.for_keyword("Stage")
 OUTCOME = SearchAttributeKey.for_keyword("Outcome")
@@ -29,6 +29,14 @@ def of_child(org: OrgId, stage: str) -> TypedSearchAttributes:
 def of_incident(org: OrgId, workflow_id: str) -> TypedSearchAttributes:
     """What an incident's story is found by from its start; its first stage that lasts is still to come."""
     environment, service = told_by(workflow_id)
+    return _of_service(org, environment, service)
+
+
+def of_monitor(ref: MonitorRef) -> TypedSearchAttributes:
+    return _of_service(ref.org, ref.environment, ref.service)
+
+
+def _of_service(org: OrgId, environment: str, service: str) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [
             SearchAttributePair(ORG_ID, str(org)),

@@ -21,6 +21,13 @@ RECORD: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=20), "retr
 INFER: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=20), "retry_policy": _ONCE}
 """One try at an inference: how often it is asked again, `trying` says."""
 
+WATCH: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "heartbeat_timeout": timedelta(seconds=20),
+    "retry_policy": _STEADY,
+}
+"""A watch of minutes, taken up elsewhere when its worker is silent: it reads on from where the records say."""
+
 MUTATE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=5),
     "schedule_to_start_timeout": PICKED_UP_WITHIN,

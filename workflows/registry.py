@@ -8,6 +8,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from workflows.incident import IncidentWorkflow
 from workflows.interceptor import Observed
+from workflows.monitor import MonitorWorkflow
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.recovery import RecoveryWorkflow
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 WORKFLOWS: dict[str, tuple[type, ...]] = {
     "scheduler": (PipelineWorkflow,),
-    "orchestrator": (IncidentWorkflow, PlanWorkflow, RemediationWorkflow),
+    "orchestrator": (IncidentWorkflow, MonitorWorkflow, PlanWorkflow, RemediationWorkflow),
     "replay": (RecoveryWorkflow,),
 }
 """The queue of each workflow; activities name their own."""

@@ -8,8 +8,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Begun, RemediationOutcome
     from domain.preflight import Preflighted
     from domain.recovery import RecoveryOutcome
-    from domain.refs import IncidentRef, PlanErrand, PlanRef, RecoveryRef, RunRef
+    from domain.refs import IncidentRef, MonitorRef, PlanErrand, PlanRef, RecoveryRef, RunRef
     from workflows.incident import IncidentWorkflow
+    from workflows.monitor import MonitorWorkflow
     from workflows.pipeline import PipelineWorkflow
     from workflows.plan import PlanWorkflow
     from workflows.recovery import RecoveryWorkflow
@@ -110,6 +111,22 @@ class Unrecorded(RecoveryWorkflow):
         """Nothing."""
 
 
+@workflow.defn(name="MonitorWorkflow")
+class Unjudged(MonitorWorkflow):
+    """Sees what is odd and does nothing."""
+
+    @workflow.init
+    def __init__(self, ref: MonitorRef) -> None:
+        super().__init__(ref)
+
+    @workflow.run
+    async def run(self, ref: MonitorRef) -> None:
+        await super().run(ref)
+
+    async def _judge(self) -> None:
+        """Nothing."""
+
+
 MUTANTS: dict[type, str] = {
     Longer: "finish_run",
     Shorter: "finish_run",
@@ -117,5 +134,6 @@ MUTANTS: dict[type, str] = {
     Unasked: "open_approval",
     Unverified: "verify",
     Unrecorded: "finish_recovery",
+    Unjudged: "judge_anomalies",
 }
 """Each with an activity of the histories that it cannot replay."""

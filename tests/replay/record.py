@@ -1,4 +1,7 @@
-"""Tell every story once more and keep its histories: run it after a change of a workflow's path that is meant."""
+"""Tell every story once more and keep its histories: run it after a change of a workflow's path that is meant.
+
+With names of files (`python -m tests.replay.record monitor`) only those are told, and the histories of all others stay.
+"""
 
 import sys
 from pathlib import Path
@@ -23,17 +26,18 @@ _FILES = (
     "policy_down",
     "outages",
     "unserved",
+    "monitor",
 )
 
 
 def main() -> int:
     HISTORIES.mkdir(exist_ok=True)
-    for old in HISTORIES.glob("*.json"):
-        old.unlink()
-    stories = [
-        *(str(_TESTS / "workflows" / f"test_{name}.py") for name in _FILES),
-        str(_TESTS / "faults" / "test_killed_workers.py"),
-    ]
+    chosen = sys.argv[1:]
+    stories = [str(_TESTS / "workflows" / f"test_{name}.py") for name in chosen or _FILES]
+    if not chosen:
+        for old in HISTORIES.glob("*.json"):
+            old.unlink()
+        stories.append(str(_TESTS / "faults" / "test_killed_workers.py"))
     return int(pytest.main(["-q", "-p", "tests.replay.recording", *stories]))
 
 

@@ -1,0 +1,56 @@
+"""Watch what arrives of a service, for minutes at a time: an activity for each look would be dearer than the look."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from domain.refs import MonitorRef
+from domain.watch import Watched
+
+if TYPE_CHECKING:
+    from services.monitors import Monitors
+
+
+TURN = timedelta(minutes=1)
+_SHORTEST, _LONGEST = 0.25, 2.0  # seconds between looks
+
+
+class Monitoring:
+    queue = "inference"
+
+    def __init__(self, monitors: Monitors, *, quiet: timedelta) -> None:
+        """A watch is over when nothing has come for `quiet`; at the latest after `TURN`, so that others have theirs."""
+        self._monitors = monitors
+        self._quiet = quiet
+
+    @activity.defn
+    async def watch(self, ref: MonitorRef) -> Watched:
+        """Look again and again, the more often the more comes."""
+        loop = asyncio.get_running_loop()
+        began = heard = loop.time()
+        pause = _SHORTEST
+        try:
+            while loop.time() - began < TURN.total_seconds() and not activity.is_worker_shutdown():
+                activity.heartbeat()
+                look = await self._monitors.look(ref)
+                if look.is_ripe:
+                    return Watched(is_ripe=True)
+                if look.signals:
+                    heard, pause = loop.time(), _SHORTEST
+                elif loop.time() - heard >= self._quiet.total_seconds():
+                    return Watched(is_quiet=True)
+                else:
+                    pause = min(1.5 * pause, _LONGEST)
+                if not look.is_behind:
+                    await asyncio.sleep(pause)
+            return Watched()
+        finally:
+            await self._monitors.keep(ref)
+
+    @activity.defn
+    async def rest(self, ref: MonitorRef) -> bool:
+        return await self._monitors.rest(ref)

@@ -1,0 +1,121 @@
+"""An anomaly: one thing about a service that is unlike its usual self, from the first suspicion to its end."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field
+
+from domain.base import AnomalyId, IncidentId, Instant, Value
+
+ODD_TO_CONFIRM = 2
+CONFIRM_AFTER = timedelta(milliseconds=400)
+CALM_TO_DISMISS = 3
+CALM_TO_END = 5
+SILENT_AFTER = timedelta(minutes=10)
+FLAPS_TO_DAMP = 3
+DAMPED = 10
+"""What has come back so often stays open until it was calm this many times as long."""
+
+
+class AnomalyStatus(StrEnum):
+    SUSPECTED = "suspected"
+    CONFIRMED = "confirmed"
+    DISMISSED = "dismissed"
+    OVER = "over"
+
+
+class Observation(Value):
+    """What a detector says of one subject at one moment; a metric's name, say, or a log's error lines."""
+
+    detector: str
+    subject: str
+    at: Instant
+    score: float = Field(ge=0, le=1)
+    is_odd: bool
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.detector, self.subject
+
+
+class Anomaly(Value):
+    """`odd` counts the odd observations since it began, `calm` the usual ones since the last odd one."""
+
+    id: AnomalyId
+    detector: str
+    subject: str
+    status: AnomalyStatus = AnomalyStatus.SUSPECTED
+    score: float
+    reasons: tuple[str, ...]
+    odd: int = 1
+    calm: int = 0
+    flaps: int = 0
+    began_at: Instant
+    last_odd_at: Instant
+    seen_at: Instant
+    ended_at: Instant | None = None
+    incident_id: IncidentId | None = None
+
+    @classmethod
+    def of(cls, identifier: AnomalyId, seen: Observation) -> Self:
+        """The suspicion that an odd observation raises."""
+        return cls(
+            id=identifier,
+            detector=seen.detector,
+            subject=seen.subject,
+            score=seen.score,
+            reasons=seen.reasons,
+            began_at=seen.at,
+            last_odd_at=seen.at,
+            seen_at=seen.at,
+        )
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.detector, self.subject
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (AnomalyStatus.SUSPECTED, AnomalyStatus.CONFIRMED)
+
+    @property
+    def is_flapping(self) -> bool:
+        return self.flaps >= FLAPS_TO_DAMP
+
+    def after(self, seen: Observation) -> Self:
+        """With one more observation; what is the oddest of all so far gives its reasons.
+
+        A suspicion of which nothing was heard for so long is none any more: it begins anew.
+        """
+        if self.status is AnomalyStatus.SUSPECTED and seen.is_odd and seen.at - self.seen_at >= SILENT_AFTER:
+            return type(self).of(self.id, seen).model_copy(update={"flaps": self.flaps})
+        if not seen.is_odd:
+            return self.model_copy(update={"calm": self.calm + 1, "seen_at": seen.at})
+        is_oddest = seen.score >= self.score
+        return self.model_copy(
+            update={
+                "odd": self.odd + 1,
+                "calm": 0,
+                "score": seen.score if is_oddest else self.score,
+                "reasons": seen.reasons if is_oddest else self.reasons,
+                "last_odd_at": seen.at,
+                "seen_at": seen.at,
+            }
+        )
+
+    def verdict(self, now: Instant) -> AnomalyStatus:
+        """What it is by now: one odd value alone confirms nothing, and one usual value ends nothing."""
+        if self.status is AnomalyStatus.SUSPECTED:
+            if self.odd >= ODD_TO_CONFIRM and self.last_odd_at - self.began_at >= CONFIRM_AFTER:
+                return AnomalyStatus.CONFIRMED
+            is_gone = self.calm >= CALM_TO_DISMISS or now - self.seen_at >= SILENT_AFTER
+            return AnomalyStatus.DISMISSED if is_gone else self.status
+        if self.status is AnomalyStatus.CONFIRMED:
+            enough = CALM_TO_END * (DAMPED if self.is_flapping else 1)
+            return AnomalyStatus.OVER if self.calm >= enough else self.status
+        return self.status
+
+    def is_ripe(self, now: Instant) -> bool:
+        return self.verdict(now) is not self.status

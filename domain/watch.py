@@ -1,0 +1,81 @@
+"""How a service is watched: where its monitor has read up to, what has arrived, and what a look at it has shown."""
+
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from domain.base import Instant, Value
+
+NOWHERE = UUID(int=0)
+
+
+class Cursor(Value):
+    """The last signal that was read: the transaction that wrote it, and its id."""
+
+    written: int = 0
+    id: UUID = NOWHERE
+
+
+class Monitor(Value):
+    """`version` grows with every look: who read an older one has lost its turn. The others are its miner's."""
+
+    is_awake: bool
+    version: int
+    cursor: Cursor = Cursor()
+    next_template: int = 0
+    lines: int = 0
+
+
+class Arrival(Value):
+    """What a monitor needs of a signal."""
+
+    id: UUID
+    written: int
+    received_at: Instant
+    ts: Instant
+    kind: str
+    key: str
+    value: float | None
+    text: str | None
+    severity: str | None
+    labels: dict[str, str]
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(written=self.written, id=self.id)
+
+
+class Sum(Value):
+    """Signals of one subject in one minute, or five; without values there is only their number."""
+
+    kind: str
+    subject: str
+    at: Instant
+    count: int
+    total: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+
+
+class Learnt(Value):
+    """All that one detector has learnt of one subject."""
+
+    detector: str
+    subject: str
+    state: dict[str, JsonValue]
+    seen_at: Instant
+
+
+class Look(Value):
+    """What one look at a service has found: how many signals, whether more wait, whether an anomaly wants a verdict."""
+
+    signals: int = 0
+    is_behind: bool = False
+    is_ripe: bool = False
+
+
+class Watched(Value):
+    """Why a watch has ended: an anomaly wants a verdict, or nothing has come for a while; else it goes on."""
+
+    is_ripe: bool = False
+    is_quiet: bool = False

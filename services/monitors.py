@@ -1,0 +1,148 @@
+"""Look at what has arrived of a service, learn what is usual, suspect what is odd, and open incidents for what is confirmed."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import Actor
+from domain.anomaly import Anomaly, AnomalyStatus, Observation
+from domain.base import AnomalyId, IncidentId
+from domain.errors import ConflictError
+from domain.refs import MonitorRef
+from domain.signal import signature
+from domain.watch import Arrival, Look, Monitor
+from models.watcher import Taken, Watcher
+from services.ledger import Ledger
+from services.opening import Breakage, open_incident
+from storage import anomalies, monitors
+from storage import identity as identities
+from storage.engine import Database, new_ids, now
+
+MONITOR = Actor.part("monitor")
+MOST = 20_000
+REMEMBERED = 200
+FLAPS_WITHIN = timedelta(minutes=10)
+_TITLE = 255
+
+
+@dataclass
+class _Mind:
+    """What this process remembers of a service; it counts while nobody else has read on."""
+
+    version: int
+    watcher: Watcher
+
+
+class Monitors:
+    def __init__(self, database: Database, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._minds: OrderedDict[str, _Mind] = OrderedDict()
+
+    async def look(self, ref: MonitorRef) -> Look:
+        """Read on from where the last look ended; what it has found is stored when this returns."""
+        async with self._database.transaction(ref.org) as session:
+            monitor = await monitors.get(session, ref)
+            if monitor is None:
+                return Look()
+            arrivals = await monitors.unread(session, ref, monitor.cursor, limit=MOST)
+            mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
+            if not arrivals:
+                return Look(is_ripe=await self._is_ripe(session, ref))
+        taken = await asyncio.to_thread(mind.watcher.take, arrivals)
+        try:
+            return await self._store(ref, monitor, mind, arrivals, taken)
+        except ConflictError:
+            self._minds.pop(ref.workflow_id, None)
+            return Look(is_behind=True)
+
+    async def judge(self, ref: MonitorRef) -> IncidentId | None:
+        """Settle every suspicion that is ripe; the incident that what is confirmed has opened or joined."""
+        async with self._database.transaction(ref.org) as session:
+            at = await now(session)
+            ripe = [each for each in await anomalies.open_ones(session, ref) if each.is_ripe(at)]
+            settled = [each.model_copy(update={"status": each.verdict(at)}) for each in ripe]
+            confirmed = [each for each in settled if each.status is AnomalyStatus.CONFIRMED]
+            incident = await self._open(session, ref, confirmed) if confirmed else None
+            ended = [each.model_copy(update={"ended_at": at}) for each in settled if not each.is_open]
+            opened = [each.model_copy(update={"incident_id": incident}) for each in confirmed]
+            await anomalies.put(session, ref, [*ended, *opened])
+            return incident
+
+    async def keep(self, ref: MonitorRef) -> None:
+        """Store what has been learnt since it was last stored."""
+        mind = self._minds.get(ref.workflow_id)
+        learnt = mind.watcher.unkept() if mind else []
+        if learnt:
+            async with self._database.transaction(ref.org) as session:
+                await monitors.keep_series(session, ref, learnt)
+
+    async def rest(self, ref: MonitorRef) -> bool:
+        """Whether the service's monitor sleeps now: nothing waits for it, and whatever comes next will wake it."""
+        async with self._database.transaction(ref.org) as session:
+            return await monitors.rest(session, ref)
+
+    def _remembered(self, ref: MonitorRef, monitor: Monitor) -> _Mind | None:
+        mind = self._minds.get(ref.workflow_id)
+        return mind if mind and mind.version == monitor.version else None
+
+    async def _recalled(self, session: AsyncSession, ref: MonitorRef, monitor: Monitor) -> _Mind:
+        learnt = await monitors.series(session, ref)
+        mind = _Mind(monitor.version, Watcher.restored(learnt, await now(session)))
+        self._minds[ref.workflow_id] = mind
+        if len(self._minds) > REMEMBERED:
+            self._minds.popitem(last=False)
+        return mind
+
+    async def _store(self, ref: MonitorRef, monitor: Monitor, mind: _Mind, arrivals: Sequence[Arrival], taken: Taken) -> Look:
+        async with self._database.transaction(ref.org) as session:
+            read = monitor.model_copy(update={"version": monitor.version + 1, "cursor": arrivals[-1].cursor})
+            await monitors.advance(session, ref, read)
+            for minutes, sums in taken.sums.items():
+                await monitors.add_up(session, ref, minutes, sums)
+            await self._suspect(session, ref, taken.observations)
+            is_ripe = await self._is_ripe(session, ref)
+        mind.version = read.version
+        self._minds.move_to_end(ref.workflow_id)
+        return Look(signals=len(arrivals), is_behind=len(arrivals) == MOST, is_ripe=is_ripe)
+
+    async def _suspect(self, session: AsyncSession, ref: MonitorRef, observations: Sequence[Observation]) -> None:
+        """What is odd is suspected; what is suspected or confirmed already has been seen once more, odd or usual."""
+        known = {each.key: each for each in await anomalies.open_ones(session, ref)}
+        concerned = {each.key for each in observations if each.is_odd} | set(known)
+        news = [each for each in observations if each.key in concerned]
+        if not news:
+            return
+        came_back = await anomalies.flaps(session, ref, within=FLAPS_WITHIN)
+        fresh = iter(await new_ids(session, len(news)))
+        for each in news:
+            if (before := known.get(each.key)) is not None:
+                known[each.key] = before.after(each)
+            elif each.is_odd:
+                begun = Anomaly.of(AnomalyId.of(next(fresh)), each)
+                known[each.key] = begun.model_copy(update={"flaps": came_back[each.key] + 1 if each.key in came_back else 0})
+        await anomalies.put(session, ref, [known[key] for key in sorted({each.key for each in news})])
+
+    async def _is_ripe(self, session: AsyncSession, ref: MonitorRef) -> bool:
+        at = await now(session)
+        return any(each.is_ripe(at) for each in await anomalies.open_ones(session, ref))
+
+    async def _open(self, session: AsyncSession, ref: MonitorRef, confirmed: Sequence[Anomaly]) -> IncidentId:
+        """All that is abnormal of one service at a time is one story."""
+        broken = Breakage(
+            signature=signature(org=ref.org, service=ref.service, error_code="abnormal", workflow="monitor"),
+            title=_title(ref, confirmed),
+            service=ref.service,
+            environment=await identities.environment(session, ref.environment),
+            known={"anomalies": [each.id.shown for each in confirmed]},
+        )
+        return (await open_incident(session, self._ledger, ref.org, broken, actor=MONITOR)).id
+
+
+def _title(ref: MonitorRef, confirmed: Iterable[Anomaly]) -> str:
+    oddest = max(confirmed, key=lambda each: each.score)
+    return f"{ref.service}: {oddest.reasons[0] if oddest.reasons else oddest.subject}"[:_TITLE]

@@ -1,0 +1,54 @@
+"""Open the incident of something that broke, or join the open one, and tell its story's workflow."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.actor import Actor
+from domain.base import OrgId, Value, WorkflowId
+from domain.identity import Environment
+from domain.incident import Incident, severity_of
+from domain.refs import incident_workflow_id
+from services.ledger import Ledger
+from storage import incidents, outbox
+from storage.outbox import Letter
+
+
+class Breakage(Value):
+    """What broke where; `signature` groups what is of one cause."""
+
+    signature: str
+    title: str
+    service: str
+    environment: Environment
+    workflow: WorkflowId | None = None
+    known: dict[str, Any]
+    """What the audit log says of this event."""
+
+
+async def open_incident(session: AsyncSession, ledger: Ledger, org: OrgId, what: Breakage, *, actor: Actor) -> Incident:
+    """The incident, which stays locked until the transaction ends; its workflow hears of it once that has committed."""
+    carrier = incident_workflow_id(org, what.environment.name, what.service, what.signature)
+    incident, opened = await incidents.open_or_join(
+        session,
+        org,
+        signature=what.signature,
+        title=what.title,
+        service=what.service,
+        environment=what.environment.name,
+        severity=severity_of(is_production=what.environment.is_production),
+        workflow=what.workflow,
+        carrier=carrier,
+    )
+    await outbox.add(session, org, Letter.WAKE_INCIDENT, {"incident": incident.id.shown, "carrier": incident.carrier})
+    await ledger.append(
+        session,
+        org,
+        "incident.opened" if opened else "incident.joined",
+        actor=actor,
+        resource_type="incident",
+        resource_id=incident.id.shown,
+        after=what.known,
+        incident=incident.id,
+    )
+    return incident

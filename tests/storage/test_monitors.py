@@ -1,0 +1,221 @@
+"""A monitor reads every signal once, learns what is usual, and opens one incident for what stays odd."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from adapters.redaction import OrgRedactors
+from domain.anomaly import AnomalyStatus
+from domain.refs import MonitorRef
+from domain.signal import Signal, SignalKind
+from services.guard import Guard
+from services.intake import Intake
+from services.monitors import Monitors
+from storage import anomalies, incidents, signals
+from storage.engine import Database, new_id, now
+from tests.database import HMAC_KEY, Shift, Tenant
+
+MINUTE = timedelta(minutes=1)
+USUAL = [10.0, 10.4, 9.7, 10.1, 9.9, 10.3, 9.8, 10.2] * 8
+ROLLUP = text("select sum(count), sum(total), min(lowest), max(highest) from signal_rollups_5m where subject = :subject")
+LETTERS = text("select kind, payload->>'service' from outbox where kind like 'wake_%' order by id")
+
+
+@dataclass
+class Service:
+    """One service of a test's own org, whose metric this sends and whose monitor this moves."""
+
+    database: Database
+    tenant: Tenant
+    intake: Intake
+    monitors: Monitors
+    ref: MonitorRef
+    shift: Shift
+
+    async def send(self, values: Sequence[float], *, ago: timedelta = timedelta(0), key: str = "latency") -> None:
+        """Values a minute apart, the last one now, or so long `ago`."""
+        async with self.database.transaction(self.tenant.org) as session:
+            at = await now(session) - ago - len(values) * MINUTE
+        await self.intake.ingest(self.tenant.admin, self.signals(values, after=at, key=key))
+
+    def signals(self, values: Sequence[float], *, after: datetime, key: str = "latency") -> list[Signal]:
+        return [
+            Signal(
+                source="test",
+                kind=SignalKind.METRIC,
+                key=key,
+                value=value,
+                ts=after + number * MINUTE,
+                environment=self.ref.environment,
+                service=self.ref.service,
+            )
+            for number, value in enumerate(values, start=1)
+        ]
+
+    async def tell(self, *values: float) -> None:
+        """Each value by itself, a minute after the one before, and a look at each."""
+        for value in values:
+            await self.shift(self.tenant.org, MINUTE)
+            await self.send([value])
+            await self.monitors.look(self.ref)
+
+    async def known(self):
+        async with self.database.transaction(self.tenant.org) as session:
+            return await anomalies.page(session, self.ref, limit=100)
+
+    async def incidents(self):
+        async with self.database.transaction(self.tenant.org) as session:
+            return await incidents.page(session, status=None, service=self.ref.service, after=None, limit=100)
+
+    async def rows(self, statement, **values):
+        async with self.database.transaction(self.tenant.org) as session:
+            return [tuple(row) for row in await session.execute(statement, values)]
+
+
+@pytest.fixture
+def service(database, ledger, tenant, shift):
+    intake = Intake(database, ledger, Guard(region="local"), OrgRedactors(HMAC_KEY))
+    ref = MonitorRef(org=tenant.org, environment="prod", service="checkout")
+    return Service(database, tenant, intake, Monitors(database, ledger), ref, shift)
+
+
+async def test_one_odd_value_opens_nothing(service):
+    """It is suspected, and dismissed once the usual is back."""
+    await service.send(USUAL)
+    await service.monitors.look(service.ref)
+    await service.tell(90, 10.1, 9.9, 10.2)
+
+    assert await service.monitors.judge(service.ref) is None
+    assert [each.status for each in await service.known()] == [AnomalyStatus.DISMISSED]
+    assert await service.incidents() == []
+
+
+async def test_what_stays_odd_opens_one_incident_with_its_reason(service):
+    """The second odd value confirms it; what is odd besides joins the same story."""
+    await service.send(USUAL)
+    await service.send(USUAL, key="errors")
+    await service.monitors.look(service.ref)
+    await service.tell(90, 91)
+    incident = await service.monitors.judge(service.ref)
+    await service.tell(92)
+
+    assert await service.monitors.judge(service.ref) is None
+    [opened] = await service.incidents()
+    [found] = await service.known()
+    assert (opened.id, found.incident_id, found.status) == (incident, incident, AnomalyStatus.CONFIRMED)
+    assert opened.title.startswith("checkout: latency: 9")
+    assert ("wake_incident", None) in await service.rows(LETTERS)
+
+
+async def test_a_confirmed_anomaly_is_over_when_it_was_calm_for_a_while(service):
+    """Five usual values end it; one that comes back soon after is told as flapping in the end."""
+    await service.send(USUAL)
+    await service.monitors.look(service.ref)
+    for flaps in range(4):
+        await service.tell(90, 91)
+        await service.monitors.judge(service.ref)
+        await service.tell(*USUAL[:5])
+        await service.monitors.judge(service.ref)
+        newest, *_ = await service.known()
+        assert newest.flaps == flaps
+        assert newest.status is (AnomalyStatus.CONFIRMED if newest.is_flapping else AnomalyStatus.OVER)
+
+
+async def test_every_signal_is_read_once_whatever_is_committed_first(service):
+    """Two writers at a time, the earlier one commits last; sums are exact, and a second look adds nothing."""
+    org = service.tenant.org
+    async with service.database.transaction(org) as session:
+        slow = [
+            each.model_copy(update={"id": await new_id(session)})
+            for each in service.signals([1.0, 2.0], after=await now(session))
+        ]
+        await signals.add(session, org, slow)
+        await service.send([4.0])
+        seen = [(await service.monitors.look(service.ref)).signals]
+    seen += [(await service.monitors.look(service.ref)).signals for _ in range(2)]
+
+    assert seen == [0, 3, 0]
+    assert await service.rows(ROLLUP, subject="latency") == [(3, 7.0, 1.0, 4.0)]
+
+
+async def test_two_monitors_of_one_service_count_nothing_twice(service, ledger):
+    """Whoever reads the same signals later has lost its turn and reads on."""
+    other = Monitors(service.database, ledger)
+    await service.send([1.0, 2.0, 3.0])
+    await asyncio.gather(service.monitors.look(service.ref), other.look(service.ref))
+    await other.look(service.ref)
+
+    assert await service.rows(ROLLUP, subject="latency") == [(3, 6.0, 1.0, 3.0)]
+
+
+async def test_what_was_learnt_outlives_its_process(service, ledger):
+    """Another process goes on with what the first has kept."""
+    await service.send(USUAL)
+    await service.monitors.look(service.ref)
+    await service.monitors.keep(service.ref)
+    service.monitors = Monitors(service.database, ledger)
+    await service.tell(90, 91)
+
+    assert await service.monitors.judge(service.ref) is not None
+
+
+async def test_late_and_early_signals_are_added_up_and_not_judged(service):
+    """Three days late or two hours early says nothing of now."""
+    await service.send(USUAL)
+    await service.monitors.look(service.ref)
+    for ago in (timedelta(days=3), timedelta(hours=-2)):
+        await service.send([90.0], ago=ago)
+        await service.monitors.look(service.ref)
+
+    assert await service.known() == []
+    assert (await service.rows(ROLLUP, subject="latency"))[0][0] == len(USUAL) + 2
+
+
+async def test_a_sleeping_monitor_is_woken_by_the_next_signal_alone(service):
+    """One letter when it sleeps, none while it is awake; it does not fall asleep over what it has not read."""
+    await service.send([1.0])
+    await service.send([2.0])
+    assert await service.monitors.rest(service.ref) is False
+    await service.monitors.look(service.ref)
+    assert await service.monitors.rest(service.ref) is True
+    assert await service.rows(LETTERS) == [("wake_monitor", "checkout")]
+
+    await service.send([3.0])
+    await service.send([4.0])
+    assert await service.rows(LETTERS) == [("wake_monitor", "checkout")] * 2
+
+
+async def test_a_monitor_cannot_fall_asleep_over_a_batch_that_is_being_stored(service):
+    """Whoever stores first holds it awake until the batch is there to be read."""
+    await service.send([1.0])
+    await service.monitors.look(service.ref)
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        async with service.database.together(service.tenant.org):
+            await service.send([2.0])
+            began.set()
+            await may_end.wait()
+
+    writing = asyncio.create_task(slow())
+    await began.wait()
+    resting = asyncio.create_task(service.monitors.rest(service.ref))
+    await asyncio.sleep(0.2)
+    assert not resting.done()
+    may_end.set()
+    await writing
+    assert await resting is False
+
+
+async def test_what_names_no_service_or_an_unknown_environment_is_not_watched(service):
+    """It is stored, and nobody is woken."""
+    for environment, name in (("prod", None), (None, "checkout"), ("nowhere", "checkout")):
+        signal = Signal(source="test", kind=SignalKind.LOG, ts="2026-01-01T00:00:00Z", environment=environment, service=name)
+        await service.intake.ingest(service.tenant.admin, [signal])
+
+    assert await service.rows(LETTERS) == []
+    assert await service.rows(text("select count(*) from signals")) == [(3,)]
