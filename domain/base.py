@@ -9,6 +9,8 @@ from pydantic_core import CoreSchema, core_schema
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = range(10 * (_LENGTH // 2 - 1), -1, -10)
 
 
 class Id(UUID):
@@ -22,11 +24,8 @@ class Id(UUID):
 
     @property
     def shown(self) -> str:
-        number, letters = self.int, []
-        for _ in range(_LENGTH):
-            number, digit = divmod(number, 32)
-            letters.append(_ALPHABET[digit])
-        return f"{self.prefix}_{''.join(reversed(letters))}"
+        number = self.int
+        return f"{self.prefix}_{''.join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])}"
 
     @classmethod
     def of(cls, value: "str | UUID") -> Self:
