@@ -26,13 +26,17 @@ class AnomalyStatus(StrEnum):
 
 
 class Observation(Value):
-    """What a detector says of one subject at one moment; a metric's name, say, or a log's error lines."""
+    """What a detector says of one subject at one moment; a metric's name, say, or a log's error lines.
+
+    `weight` is how many odd things it stands for: one value is one, a burst of errors is many.
+    """
 
     detector: str
     subject: str
     at: Instant
     score: float = Field(ge=0, le=1)
     is_odd: bool
+    weight: int = Field(default=1, ge=1)
     reasons: tuple[str, ...] = ()
 
     @property
@@ -67,6 +71,7 @@ class Anomaly(Value):
             subject=seen.subject,
             score=seen.score,
             reasons=seen.reasons,
+            odd=seen.weight,
             began_at=seen.at,
             last_odd_at=seen.at,
             seen_at=seen.at,
@@ -96,7 +101,7 @@ class Anomaly(Value):
         is_oddest = seen.score >= self.score
         return self.model_copy(
             update={
-                "odd": self.odd + 1,
+                "odd": self.odd + seen.weight,
                 "calm": 0,
                 "score": seen.score if is_oddest else self.score,
                 "reasons": seen.reasons if is_oddest else self.reasons,
@@ -108,7 +113,7 @@ class Anomaly(Value):
     def verdict(self, now: Instant) -> AnomalyStatus:
         """What it is by now: one odd value alone confirms nothing, and one usual value ends nothing."""
         if self.status is AnomalyStatus.SUSPECTED:
-            if self.odd >= ODD_TO_CONFIRM and self.last_odd_at - self.began_at >= CONFIRM_AFTER:
+            if self.odd >= ODD_TO_CONFIRM and now - self.began_at >= CONFIRM_AFTER:
                 return AnomalyStatus.CONFIRMED
             is_gone = self.calm >= CALM_TO_DISMISS or now - self.seen_at >= SILENT_AFTER
             return AnomalyStatus.DISMISSED if is_gone else self.status

@@ -57,6 +57,21 @@ class Sum(Value):
     highest: float | None = None
 
 
+class LogTemplate(Value):
+    """What lines of a service say once their variable parts are taken out; `number` is its name in that service.
+
+    `absorbed` are the numbers of the templates that became this one.
+    """
+
+    number: int
+    template: str
+    count: int
+    first_seen_at: Instant
+    last_seen_at: Instant
+    exemplar: str
+    absorbed: tuple[int, ...] = ()
+
+
 class Learnt(Value):
     """All that one detector has learnt of one subject."""
 

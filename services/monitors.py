@@ -15,10 +15,10 @@ from domain.errors import ConflictError
 from domain.refs import MonitorRef
 from domain.signal import signature
 from domain.watch import Arrival, Look, Monitor
-from models.watcher import Taken, Watcher
+from models.watch.watcher import Taken, Watcher
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
-from storage import anomalies, monitors
+from storage import anomalies, log_templates, monitors
 from storage import identity as identities
 from storage.engine import Database, new_ids, now
 
@@ -50,15 +50,17 @@ class Monitors:
             if monitor is None:
                 return Look()
             arrivals = await monitors.unread(session, ref, monitor.cursor, limit=MOST)
-            mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
             if not arrivals:
                 return Look(is_ripe=await self._is_ripe(session, ref))
+            mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
+        self._minds.pop(ref.workflow_id, None)  # what it is told now counts once it is stored
         taken = await asyncio.to_thread(mind.watcher.take, arrivals)
         try:
-            return await self._store(ref, monitor, mind, arrivals, taken)
+            look = await self._store(ref, monitor, arrivals, taken)
         except ConflictError:
-            self._minds.pop(ref.workflow_id, None)
             return Look(is_behind=True)
+        self._remember(ref, _Mind(monitor.version + 1, mind.watcher))
+        return look
 
     async def judge(self, ref: MonitorRef) -> IncidentId | None:
         """Settle every suspicion that is ripe; the incident that what is confirmed has opened or joined."""
@@ -91,23 +93,30 @@ class Monitors:
         return mind if mind and mind.version == monitor.version else None
 
     async def _recalled(self, session: AsyncSession, ref: MonitorRef, monitor: Monitor) -> _Mind:
-        learnt = await monitors.series(session, ref)
-        mind = _Mind(monitor.version, Watcher.restored(learnt, await now(session)))
+        learnt, templates = await monitors.series(session, ref), await log_templates.of_service(session, ref)
+        return _Mind(monitor.version, Watcher.restored(monitor, learnt, templates, await now(session)))
+
+    def _remember(self, ref: MonitorRef, mind: _Mind) -> None:
         self._minds[ref.workflow_id] = mind
         if len(self._minds) > REMEMBERED:
             self._minds.popitem(last=False)
-        return mind
 
-    async def _store(self, ref: MonitorRef, monitor: Monitor, mind: _Mind, arrivals: Sequence[Arrival], taken: Taken) -> Look:
+    async def _store(self, ref: MonitorRef, monitor: Monitor, arrivals: Sequence[Arrival], taken: Taken) -> Look:
         async with self._database.transaction(ref.org) as session:
-            read = monitor.model_copy(update={"version": monitor.version + 1, "cursor": arrivals[-1].cursor})
+            read = Monitor(
+                is_awake=True,
+                version=monitor.version + 1,
+                cursor=arrivals[-1].cursor,
+                next_template=taken.next_template,
+                lines=taken.lines,
+            )
             await monitors.advance(session, ref, read)
+            await log_templates.put(session, ref, taken.mined.changed)
+            await log_templates.remove(session, ref, taken.mined.gone)
             for minutes, sums in taken.sums.items():
                 await monitors.add_up(session, ref, minutes, sums)
             await self._suspect(session, ref, taken.observations)
             is_ripe = await self._is_ripe(session, ref)
-        mind.version = read.version
-        self._minds.move_to_end(ref.workflow_id)
         return Look(signals=len(arrivals), is_behind=len(arrivals) == MOST, is_ripe=is_ripe)
 
     async def _suspect(self, session: AsyncSession, ref: MonitorRef, observations: Sequence[Observation]) -> None:

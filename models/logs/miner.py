@@ -105,19 +105,31 @@ class Miner:
         number = self._heir(number)
         return number if number in self._known else None
 
-    def templates(self) -> tuple[Template, ...]:
-        return tuple(
-            Template(
-                number=number,
-                text=text(known.parts),
-                count=known.count,
-                first=known.first,
-                last=known.last,
-                exemplar=known.exemplar,
-                absorbed=tuple(known.absorbed),
-            )
-            for number, known in self._known.items()
+    @property
+    def following(self) -> int:
+        """The number that the next template will have."""
+        return self._next
+
+    @property
+    def lines(self) -> int:
+        """How many lines were ever taken."""
+        return self._lines
+
+    def template(self, number: int) -> Template:
+        """Raises KeyError: it is forgotten, or has become part of another."""
+        known = self._known[number]
+        return Template(
+            number=number,
+            text=text(known.parts),
+            count=known.count,
+            first=known.first,
+            last=known.last,
+            exemplar=known.exemplar,
+            absorbed=tuple(known.absorbed),
         )
+
+    def templates(self) -> tuple[Template, ...]:
+        return tuple(self.template(number) for number in self._known)
 
     def state(self) -> MinerState:
         return MinerState(templates=self.templates(), following=self._next, lines=self._lines)

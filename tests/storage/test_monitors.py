@@ -15,7 +15,7 @@ from domain.signal import Signal, SignalKind
 from services.guard import Guard
 from services.intake import Intake
 from services.monitors import Monitors
-from storage import anomalies, incidents, signals
+from storage import anomalies, incidents, log_templates, signals
 from storage.engine import Database, new_id, now
 from tests.database import HMAC_KEY, Shift, Tenant
 
@@ -55,6 +55,25 @@ class Service:
             )
             for number, value in enumerate(values, start=1)
         ]
+
+    async def say(self, *texts: str, severity: str = "info") -> None:
+        """Log lines, and a look at them."""
+        async with self.database.transaction(self.tenant.org) as session:
+            at = await now(session)
+        said = [
+            Signal(
+                source="test",
+                kind=SignalKind.LOG,
+                text=each,
+                severity=severity,
+                ts=at,
+                environment=self.ref.environment,
+                service=self.ref.service,
+            )
+            for each in texts
+        ]
+        await self.intake.ingest(self.tenant.admin, said)
+        await self.monitors.look(self.ref)
 
     async def tell(self, *values: float) -> None:
         """Each value by itself, a minute after the one before, and a look at each."""
@@ -173,6 +192,28 @@ async def test_late_and_early_signals_are_added_up_and_not_judged(service):
 
     assert await service.known() == []
     assert (await service.rows(ROLLUP, subject="latency"))[0][0] == len(USUAL) + 2
+
+
+async def test_a_burst_of_errors_opens_an_incident_though_nothing_follows(service):
+    """Many errors at once need no second burst to be believed."""
+    await service.say(*(f"request {number} served" for number in range(50)))
+    await service.say(*(f"request {number} failed: connection refused" for number in range(40)), severity="error")
+    await service.shift(service.tenant.org, timedelta(seconds=1))
+
+    assert (await service.monitors.look(service.ref)).is_ripe
+    assert await service.monitors.judge(service.ref) is not None
+    assert [each.title for each in await service.incidents()] == ["checkout: 40 errors in 10 s, the first that is known"]
+
+
+async def test_lines_are_kept_as_templates_whoever_reads_them(service, ledger):
+    """Their counts go on in another process, and a template that has become part of another is gone."""
+    await service.say("user anna came", "user bert came", "disk 1 is full")
+    service.monitors = Monitors(service.database, ledger)
+    await service.say("user carl came", "user dora came", "disk 2 is full", "user 12 came")
+
+    async with service.database.transaction(service.tenant.org) as session:
+        known = await log_templates.of_service(session, service.ref)
+    assert sorted((each.template, each.count) for each in known) == [("disk <*> is full", 2), ("user <*> came", 5)]
 
 
 async def test_a_sleeping_monitor_is_woken_by_the_next_signal_alone(service):

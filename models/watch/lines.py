@@ -1,0 +1,140 @@
+"""The log lines of one service: what they say, and whether they tell of more errors than usual."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from pydantic import JsonValue
+
+from domain.anomaly import Observation
+from domain.base import Value
+from domain.watch import Arrival, Learnt, LogTemplate
+from models.detectors.burst import Burst
+from models.detectors.contract import Finding
+from models.logs.miner import Miner, MinerState, Template
+
+DETECTOR, SUBJECT = "burst", "errors"
+ODD = 0.5
+EVERY = timedelta(seconds=10)
+ERRORS = frozenset({"error", "err", "critical", "crit", "fatal", "alert", "emergency", "emerg", "panic"})
+_MANY = 2
+"""A burst is many errors at once: it needs no second one to be believed."""
+
+
+class Mined(Value):
+    """How the templates have changed: what each is now, and which are none any more."""
+
+    changed: tuple[LogTemplate, ...] = ()
+    gone: tuple[int, ...] = ()
+
+
+class Lines:
+    """Errors are counted by intervals of ten seconds; the one that is not over yet is judged as it stands."""
+
+    def __init__(self, miner: Miner | None = None, burst: Burst | None = None) -> None:
+        self._miner = miner or Miner()
+        self._burst = burst or Burst(EVERY)
+        self._stored = {each.number for each in self._miner.templates()}
+        self._touched: set[int] = set()
+        self._began: datetime | None = None
+        self._seen_at: datetime | None = None
+        self._errors = self._lines = 0
+        self._is_kept = True
+
+    @classmethod
+    def restored(
+        cls, templates: Iterable[LogTemplate], *, following: int, lines: int, burst: Mapping[str, JsonValue] | None
+    ) -> "Lines":
+        known = tuple(_mined(each) for each in templates)
+        miner = Miner.restored(MinerState(templates=known, following=following, lines=lines))
+        return cls(miner, Burst.restored(dict(burst)) if burst else None)
+
+    @property
+    def following(self) -> int:
+        """The number that the next template will have."""
+        return self._miner.following
+
+    @property
+    def lines(self) -> int:
+        """How many lines were ever taken."""
+        return self._miner.lines
+
+    def take(self, arrival: Arrival, line: str) -> Observation | None:
+        """Count the line; when it begins an interval, what is said of the one before."""
+        sighting = self._miner.take(line, arrival.received_at.timestamp())
+        self._touched.add(sighting.number)
+        ended = self._turn(arrival.received_at)
+        self._lines += 1
+        self._errors += (arrival.severity or "").lower() in ERRORS
+        self._seen_at = arrival.received_at
+        return ended
+
+    def so_far(self) -> Observation | None:
+        """The interval that is not over yet, where it is odd already."""
+        if self._seen_at is None:
+            return None
+        found = self._burst.so_far((self._errors, self._lines))
+        return _observation(found, self._seen_at) if found.score >= ODD else None
+
+    def mined(self) -> Mined:
+        """How the templates have changed since this was last asked."""
+        numbers = {self._miner.current(number) for number in self._touched}
+        changed = [self._miner.template(number) for number in numbers if number is not None]
+        gone = {number for number in self._stored if self._miner.current(number) != number}
+        self._touched.clear()
+        self._stored = self._stored - gone | {each.number for each in changed}
+        return Mined(changed=tuple(_stored(each) for each in changed), gone=tuple(sorted(gone)))
+
+    def unkept(self) -> list[Learnt]:
+        """What has been learnt of errors since this was last asked."""
+        if self._is_kept or self._seen_at is None:
+            return []
+        self._is_kept = True
+        return [Learnt(detector=DETECTOR, subject=SUBJECT, state=self._burst.state(), seen_at=self._seen_at)]
+
+    def _turn(self, at: datetime) -> Observation | None:
+        """End the interval if `at` lies behind it; one in which nothing came says nothing."""
+        if self._began is None:
+            self._began = _interval(at)
+        if self._began <= at < self._began + EVERY:
+            return None
+        found = self._burst.observe(self._began, (self._errors, self._lines))
+        ended = _observation(found, self._began + EVERY)
+        self._began, self._errors, self._lines, self._is_kept = max(self._began, _interval(at)), 0, 0, False
+        return ended
+
+
+def _interval(at: datetime) -> datetime:
+    seconds = EVERY.total_seconds()
+    return datetime.fromtimestamp(at.timestamp() // seconds * seconds, tz=UTC)
+
+
+def _observation(found: Finding, at: datetime) -> Observation:
+    is_odd = found.score >= ODD
+    weight = _MANY if is_odd else 1
+    return Observation(
+        detector=DETECTOR, subject=SUBJECT, at=at, score=found.score, is_odd=is_odd, weight=weight, reasons=found.reasons
+    )
+
+
+def _stored(mined: Template) -> LogTemplate:
+    return LogTemplate(
+        number=mined.number,
+        template=mined.text,
+        count=mined.count,
+        first_seen_at=datetime.fromtimestamp(mined.first, tz=UTC),
+        last_seen_at=datetime.fromtimestamp(mined.last, tz=UTC),
+        exemplar=mined.exemplar,
+        absorbed=mined.absorbed,
+    )
+
+
+def _mined(stored: LogTemplate) -> Template:
+    return Template(
+        number=stored.number,
+        text=stored.template,
+        count=stored.count,
+        first=stored.first_seen_at.timestamp(),
+        last=stored.last_seen_at.timestamp(),
+        exemplar=stored.exemplar,
+        absorbed=stored.absorbed,
+    )

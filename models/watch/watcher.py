@@ -1,0 +1,79 @@
+"""All that is watched of one service.
+
+What a sender tells an hour late, or from the future, is added up and not judged: its moment is not the present one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Self
+
+from pydantic import JsonValue
+
+from domain.anomaly import Observation
+from domain.base import Value
+from domain.watch import Arrival, Learnt, LogTemplate, Monitor, Sum
+from models.watch import lines, metrics
+from models.watch.lines import Lines, Mined
+from models.watch.metrics import Metrics
+from models.watch.sums import sums
+
+LATE, EARLY = timedelta(hours=1), timedelta(minutes=5)
+_MINUTES = (1, 5)
+
+State = Mapping[tuple[str, str], Mapping[str, JsonValue]]
+
+
+class Taken(Value):
+    """What came of arrivals: what detectors say of their subjects, sums of one and five minutes, templates, counts of lines."""
+
+    observations: tuple[Observation, ...]
+    sums: dict[int, tuple[Sum, ...]]
+    mined: Mined
+    next_template: int
+    lines: int
+
+
+class Watcher:
+    """The detectors of one service. Its memory is bounded, and its state is what they have learnt."""
+
+    def __init__(self, metrics: Metrics, lines: Lines) -> None:
+        self._metrics = metrics
+        self._lines = lines
+
+    @classmethod
+    def restored(cls, monitor: Monitor, state: State, templates: Iterable[LogTemplate], at: datetime) -> Self:
+        """With what was learnt before."""
+        known = Metrics()
+        known.restore({subject: each for (detector, subject), each in state.items() if detector == metrics.DETECTOR}, at)
+        burst = state.get((lines.DETECTOR, lines.SUBJECT))
+        return cls(known, Lines.restored(templates, following=monitor.next_template, lines=monitor.lines, burst=burst))
+
+    def take(self, arrivals: Sequence[Arrival]) -> Taken:
+        """Learn from them, in the order they came, and say what is odd."""
+        seen = [said for each in arrivals if (said := self._observe(each)) is not None]
+        if (so_far := self._lines.so_far()) is not None:
+            seen.append(so_far)
+        return Taken(
+            observations=tuple(seen),
+            sums={minutes: sums(arrivals, minutes, self._subject) for minutes in _MINUTES},
+            mined=self._lines.mined(),
+            next_template=self._lines.following,
+            lines=self._lines.lines,
+        )
+
+    def unkept(self) -> list[Learnt]:
+        """What has been learnt since this was last asked."""
+        return [*self._metrics.unkept(), *self._lines.unkept()]
+
+    def _observe(self, arrival: Arrival) -> Observation | None:
+        if not -EARLY <= arrival.received_at - arrival.ts <= LATE:
+            return None
+        if arrival.kind == "metric" and arrival.value is not None:
+            return self._metrics.observe(arrival, arrival.value)
+        if arrival.kind == "log" and arrival.text:
+            return self._lines.take(arrival, arrival.text)
+        return None
+
+    def _subject(self, arrival: Arrival) -> str:
+        """A metric is added up by itself, whatever else by its severity."""
+        return self._metrics.subject(arrival) if arrival.kind == "metric" else arrival.severity or ""

@@ -1,0 +1,57 @@
+"""What the lines of a service say once their variable parts are taken out: a row for each template."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, ColumnElement, delete
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col, select
+
+from domain.refs import MonitorRef
+from domain.watch import LogTemplate
+from storage.engine import moment
+
+_KEY = ("org_id", "environment", "service", "number")
+
+
+class LogTemplateRow(SQLModel, table=True):
+    __tablename__ = "log_templates"
+    org_id: UUID = Field(primary_key=True)
+    environment: str = Field(primary_key=True)
+    service: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    template: str
+    count: int
+    first_seen_at: datetime = Field(sa_column=moment())
+    last_seen_at: datetime = Field(sa_column=moment())
+    exemplar: str
+    absorbed: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+
+
+async def of_service(session: AsyncSession, ref: MonitorRef) -> list[LogTemplate]:
+    """Every template of the service, by its number."""
+    rows = await session.scalars(select(LogTemplateRow).where(*_of(ref)).order_by(col(LogTemplateRow.number)))
+    return [LogTemplate.model_validate(row.model_dump(include=set(LogTemplate.model_fields))) for row in rows]
+
+
+async def put(session: AsyncSession, ref: MonitorRef, changed: Sequence[LogTemplate]) -> None:
+    """Store each as it is now."""
+    if not changed:
+        return
+    place = {"org_id": ref.org, "environment": ref.environment, "service": ref.service}
+    statement = insert(LogTemplateRow)
+    news = {name: statement.excluded[name] for name in LogTemplate.model_fields if name != "number"}
+    rows = [each.model_dump() | {"absorbed": list(each.absorbed)} | place for each in changed]
+    await session.execute(statement.on_conflict_do_update(index_elements=_KEY, set_=news), rows)
+
+
+async def remove(session: AsyncSession, ref: MonitorRef, numbers: Collection[int]) -> None:
+    """Forget those that have become part of another, or had to make room."""
+    if numbers:
+        await session.execute(delete(LogTemplateRow).where(*_of(ref), col(LogTemplateRow.number).in_(numbers)))
+
+
+def _of(ref: MonitorRef) -> tuple[ColumnElement[bool], ...]:
+    return col(LogTemplateRow.environment) == ref.environment, col(LogTemplateRow.service) == ref.service

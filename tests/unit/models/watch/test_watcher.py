@@ -1,0 +1,138 @@
+"""What a service's watcher says of metrics and lines, however its signals are cut into looks."""
+
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.watch import Arrival, Monitor
+from models.watch.metrics import MOST, OTHERS
+from models.watch.watcher import Watcher
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+NEW = Monitor(is_awake=True, version=0)
+WORDS = st.sampled_from(["user 12 came", "user 77 came", "disk sda1 is full", "cache hit", "retry 3 of 5"])
+
+
+def line(second: float, text: str, severity: str = "info", *, told: timedelta = timedelta(0)) -> Arrival:
+    at = BEGAN + timedelta(seconds=second)
+    return Arrival(
+        id=UUID(int=0),
+        written=1,
+        received_at=at,
+        ts=at - told,
+        kind="log",
+        key="",
+        value=None,
+        text=text,
+        severity=severity,
+        labels={},
+    )
+
+
+def point(second: float, value: float, key: str = "load", **labels: str) -> Arrival:
+    at = BEGAN + timedelta(seconds=second)
+    return Arrival(
+        id=UUID(int=0),
+        written=1,
+        received_at=at,
+        ts=at,
+        kind="metric",
+        key=key,
+        value=value,
+        text=None,
+        severity=None,
+        labels=labels,
+    )
+
+
+def fresh() -> Watcher:
+    return Watcher.restored(NEW, {}, (), BEGAN)
+
+
+def again(watcher: Watcher, taken, templates) -> Watcher:
+    """The watcher that another process makes of what was stored."""
+    state = {(each.detector, each.subject): json.loads(json.dumps(each.state)) for each in watcher.unkept()}
+    monitor = NEW.model_copy(update={"next_template": taken.next_template, "lines": taken.lines})
+    return Watcher.restored(monitor, state, templates, BEGAN)
+
+
+def usual(seconds: int) -> list[Arrival]:
+    """Two lines a second, and an error a minute."""
+    return [
+        line(second + part / 2, f"request {second} served", "error" if second % 60 == 30 and part else "info")
+        for second in range(seconds)
+        for part in range(2)
+    ]
+
+
+def test_a_burst_is_seen_before_its_interval_is_over():
+    """Forty errors within three seconds, in the first look after them; an ordinary look says nothing."""
+    watcher = fresh()
+    watcher.take(usual(600))
+    calm = watcher.take([line(600.5, "request 600 served")])
+    burst = watcher.take([line(601 + number / 20, f"request {number} failed", "error") for number in range(40)])
+
+    assert [each.is_odd for each in calm.observations] == [False]
+    [found] = burst.observations
+    assert found.is_odd
+    assert found.weight > 1
+    assert found.reasons[0].startswith("40 of 41 failed in 10 s")
+
+
+def test_calm_is_said_once_for_each_interval():
+    """Intervals in which something came are judged as they end, those without a line are not."""
+    watcher = fresh()
+    taken = watcher.take([*usual(30), line(95, "late riser")])
+
+    assert [(each.at, each.is_odd) for each in taken.observations] == [
+        (BEGAN + timedelta(seconds=second), False) for second in (10, 20, 30)
+    ]
+
+
+def test_what_is_told_late_or_early_is_added_up_and_not_judged():
+    """An hour is late, five minutes are early."""
+    watcher = fresh()
+    watcher.take(usual(60))
+    errors = [line(61, "failed", "error", told=told) for told in (timedelta(hours=2), -timedelta(minutes=6)) for _ in range(50)]
+    taken = watcher.take(errors)
+
+    assert taken.observations == ()
+    assert taken.lines == 120
+    assert [each.count for each in taken.sums[1] if each.subject == "error"] == [100]
+
+
+@settings(max_examples=30)
+@given(texts=st.lists(WORDS, min_size=1, max_size=60), cuts=st.sets(st.integers(1, 59)))
+def test_looks_do_not_change_what_is_counted(texts, cuts):
+    """Templates, their counts and the sums are the same for any cut of the same lines, even with a new process at each."""
+    arrivals = [line(number / 7, text) for number, text in enumerate(texts)]
+    at_once = fresh().take(arrivals)
+    watcher, stored, counted = fresh(), {}, 0
+    edges = [0, *sorted(cut for cut in cuts if cut < len(arrivals)), len(arrivals)]
+    for first, last in itertools.pairwise(edges):
+        taken = watcher.take(arrivals[first:last])
+        stored |= {each.number: each for each in taken.mined.changed}
+        for gone in taken.mined.gone:
+            del stored[gone]
+        counted += sum(each.count for each in taken.sums[5])
+        watcher = again(watcher, taken, tuple(stored.values()))
+
+    assert counted == len(texts) == sum(each.count for each in stored.values())
+    assert {(each.template, each.count) for each in stored.values()} == {
+        (each.template, each.count) for each in at_once.mined.changed
+    }
+
+
+def test_too_many_metrics_are_added_up_as_one():
+    """The first two hundred are watched; the others are summed, and take the place of one that is silent for a day."""
+    watcher = fresh()
+    taken = watcher.take([point(0, 1.0, f"m{number}") for number in range(MOST + 5)])
+    later = watcher.take([point(90_000, 2.0, "late", host="a")])
+
+    assert len(taken.observations) == MOST
+    assert [each.count for each in taken.sums[1] if each.subject == OTHERS] == [5]
+    assert [each.subject for each in later.observations] == ["late{host=a}"]
