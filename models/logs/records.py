@@ -45,7 +45,7 @@ def read(text: str) -> Record:
 
 
 def of_fields(named: Mapping[str, Any]) -> Record:
-    """The record that these fields are, whatever their logger calls them."""
+    """The record that these fields are, whatever their logger calls them; its message is empty where no field has one."""
     return _of_fields(named, "", _DEEPEST)
 
 
@@ -65,12 +65,11 @@ def _read(text: str, depth: int) -> Record:
 
 
 def _named(said: str, below: str) -> Mapping[str, Any] | None:
-    """The fields of an object, which may stand on several lines, or of one line."""
+    """The fields of an object, which may stand on several lines, or of one line with perhaps a stack below it."""
     if said.startswith("{"):
         return fields.of_json(f"{said}\n{below}")
-    if "\t{" in said:
-        return fields.of_tail(said)
-    return fields.of_logfmt(said) if "=" in said else None
+    found = fields.of_tail(said) if "\t{" in said else fields.of_logfmt(said) if "=" in said else None
+    return found if found is None or not below else {"stack": below} | found
 
 
 def _of_lines(lines: Sequence[str], level: Level | None) -> Record:

@@ -150,6 +150,13 @@ def test_pairs_are_fields_where_they_say_what_records_say(line, expected):
     assert read(line) == expected
 
 
+def test_a_stack_may_stand_below_the_fields():
+    """For people, loggers write the stack as lines of its own."""
+    found = read('2020-01-01T00:00:00.000Z\tERROR\tfailed\t{"error": "boom"}\nmain.load\n\t/src/load.go:9\n')
+
+    assert (found.message, found.frame) == ("failed", Frame(function="main.load", file="/src/load.go", line=9))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
