@@ -10,12 +10,14 @@ from domain.base import Value
 from domain.watch import Arrival, Learnt, LogTemplate
 from models.detectors.burst import Burst
 from models.detectors.contract import Finding
+from models.logs.levels import Level, of_word
 from models.logs.miner import Miner, MinerState, Template
+from models.logs.records import read
 
 DETECTOR, SUBJECT = "burst", "errors"
 ODD = 0.5
 EVERY = timedelta(seconds=10)
-ERRORS = frozenset({"error", "err", "critical", "crit", "fatal", "alert", "emergency", "emerg", "panic"})
+ERRORS = frozenset({Level.ERROR, Level.CRITICAL})
 _MANY = 2
 """A burst is many errors at once: it needs no second one to be believed."""
 
@@ -58,15 +60,17 @@ class Lines:
         """How many lines were ever taken."""
         return self._miner.lines
 
-    def take(self, arrival: Arrival, line: str) -> Observation | None:
-        """Count the line; when it begins an interval, what is said of the one before."""
-        sighting = self._miner.take(line, arrival.received_at.timestamp())
+    def take(self, arrival: Arrival, text: str, seen: list[Observation]) -> str:
+        """How bad the line is; when it begins an interval, what is said of the one before goes to `seen`."""
+        record = read(text)
+        level = of_word(arrival.severity or "") or record.level
+        sighting = self._miner.take(record.message or text, arrival.received_at.timestamp())
         self._touched.add(sighting.number)
-        ended = self._turn(arrival.received_at)
+        self._turn(arrival.received_at, seen)
         self._lines += 1
-        self._errors += (arrival.severity or "").lower() in ERRORS
+        self._errors += level in ERRORS
         self._seen_at = arrival.received_at
-        return ended
+        return level or arrival.severity or ""
 
     def so_far(self) -> Observation | None:
         """The interval that is not over yet, where it is odd already."""
@@ -91,16 +95,15 @@ class Lines:
         self._is_kept = True
         return [Learnt(detector=DETECTOR, subject=SUBJECT, state=self._burst.state(), seen_at=self._seen_at)]
 
-    def _turn(self, at: datetime) -> Observation | None:
+    def _turn(self, at: datetime, seen: list[Observation]) -> None:
         """End the interval if `at` lies behind it; one in which nothing came says nothing."""
         if self._began is None:
             self._began = _interval(at)
-        if self._began <= at < self._began + EVERY:
-            return None
+        if at < self._began + EVERY:
+            return
         found = self._burst.observe(self._began, (self._errors, self._lines))
-        ended = _observation(found, self._began + EVERY)
-        self._began, self._errors, self._lines, self._is_kept = max(self._began, _interval(at)), 0, 0, False
-        return ended
+        seen.append(_observation(found, self._began + EVERY))
+        self._began, self._errors, self._lines, self._is_kept = _interval(at), 0, 0, False
 
 
 def _interval(at: datetime) -> datetime:

@@ -35,9 +35,16 @@ class Metrics:
         """Go on from what was learnt before, by subject."""
         self._series.update((subject, _Series(Outlier.restored(dict(state)), at)) for subject, state in learnt.items())
 
-    def observe(self, arrival: Arrival, value: float) -> Observation | None:
-        """What is said of the value; None when its series is one too many."""
-        subject, at = _named(arrival), min(arrival.ts, arrival.received_at)
+    def take(self, arrival: Arrival, seen: list[Observation], *, judged: bool) -> str:
+        """What the value is added up under; what its detector says goes to `seen`."""
+        subject = _named(arrival)
+        if judged and arrival.value is not None and (said := self._observe(subject, arrival, arrival.value)) is not None:
+            seen.append(said)
+        return subject if subject in self._series else OTHERS
+
+    def _observe(self, subject: str, arrival: Arrival, value: float) -> Observation | None:
+        """None when its series is one too many."""
+        at = min(arrival.ts, arrival.received_at)
         series = self._series.get(subject) or self._begin(subject, at)
         if series is None:
             return None
@@ -52,11 +59,6 @@ class Metrics:
             is_odd=found.score >= ODD,
             reasons=tuple(f"{subject}: {reason}" for reason in found.reasons),
         )
-
-    def subject(self, arrival: Arrival) -> str:
-        """What it is added up under."""
-        subject = _named(arrival)
-        return subject if subject in self._series else OTHERS
 
     def unkept(self) -> list[Learnt]:
         """What has been learnt since this was last asked."""

@@ -1,6 +1,7 @@
 """How many signals of a kind came in a minute, or five, and what their values came to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.watch import Arrival, Sum
@@ -8,28 +9,37 @@ from domain.watch import Arrival, Sum
 if TYPE_CHECKING:
     from datetime import datetime
 
-Subject = Callable[[Arrival], str]
+MINUTES = (1, 5)
 
 
-def sums(arrivals: Iterable[Arrival], minutes: int, subject: Subject) -> tuple[Sum, ...]:
-    """By kind, by what `subject` calls each, and by the minutes in which it was received."""
-    known: dict[tuple[str, str, datetime], Sum] = {}
-    for each in arrivals:
-        received = each.received_at
-        at = received.replace(minute=received.minute - received.minute % minutes, second=0, microsecond=0)
-        key = (each.kind, subject(each), at)
-        known[key] = _with(known.get(key) or Sum(kind=key[0], subject=key[1], at=at, count=0), each.value)
-    return tuple(known.values())
+@dataclass
+class _Total:
+    count: int = 0
+    total: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+
+    def add(self, value: float | None) -> None:
+        self.count += 1
+        if value is not None:
+            self.total = value if self.total is None else self.total + value
+            self.lowest = value if self.lowest is None else min(self.lowest, value)
+            self.highest = value if self.highest is None else max(self.highest, value)
 
 
-def _with(known: Sum, value: float | None) -> Sum:
-    if value is None:
-        return known.model_copy(update={"count": known.count + 1})
-    return known.model_copy(
-        update={
-            "count": known.count + 1,
-            "total": (known.total or 0.0) + value,
-            "lowest": value if known.lowest is None else min(known.lowest, value),
-            "highest": value if known.highest is None else max(known.highest, value),
-        }
-    )
+def sums(arrivals: Iterable[tuple[Arrival, str]]) -> dict[int, tuple[Sum, ...]]:
+    """Of arrivals and what each is added up under: by kind, subject and the one or five minutes it was received in."""
+    known: dict[tuple[int, str, str, datetime], _Total] = {}
+    for each, subject in arrivals:
+        minute = each.received_at.replace(second=0, microsecond=0)
+        for minutes in MINUTES:
+            at = minute.replace(minute=minute.minute - minute.minute % minutes)
+            known.setdefault((minutes, each.kind, subject, at), _Total()).add(each.value)
+    return {
+        minutes: tuple(
+            Sum(kind=kind, subject=subject, at=at, count=sum_.count, total=sum_.total, lowest=sum_.lowest, highest=sum_.highest)
+            for (of, kind, subject, at), sum_ in known.items()
+            if of == minutes
+        )
+        for minutes in MINUTES
+    }

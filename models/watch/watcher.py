@@ -18,7 +18,6 @@ from models.watch.metrics import Metrics
 from models.watch.sums import sums
 
 LATE, EARLY = timedelta(hours=1), timedelta(minutes=5)
-_MINUTES = (1, 5)
 
 State = Mapping[tuple[str, str], Mapping[str, JsonValue]]
 
@@ -50,12 +49,13 @@ class Watcher:
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Learn from them, in the order they came, and say what is odd."""
-        seen = [said for each in arrivals if (said := self._observe(each)) is not None]
+        seen: list[Observation] = []
+        subjects = [self._observe(each, seen) for each in arrivals]
         if (so_far := self._lines.so_far()) is not None:
             seen.append(so_far)
         return Taken(
             observations=tuple(seen),
-            sums={minutes: sums(arrivals, minutes, self._subject) for minutes in _MINUTES},
+            sums=sums(zip(arrivals, subjects, strict=True)),
             mined=self._lines.mined(),
             next_template=self._lines.following,
             lines=self._lines.lines,
@@ -65,15 +65,13 @@ class Watcher:
         """What has been learnt since this was last asked."""
         return [*self._metrics.unkept(), *self._lines.unkept()]
 
-    def _observe(self, arrival: Arrival) -> Observation | None:
-        if not -EARLY <= arrival.received_at - arrival.ts <= LATE:
-            return None
-        if arrival.kind == "metric" and arrival.value is not None:
-            return self._metrics.observe(arrival, arrival.value)
-        if arrival.kind == "log" and arrival.text:
-            return self._lines.take(arrival, arrival.text)
-        return None
-
-    def _subject(self, arrival: Arrival) -> str:
-        """A metric is added up by itself, whatever else by its severity."""
-        return self._metrics.subject(arrival) if arrival.kind == "metric" else arrival.severity or ""
+    def _observe(self, arrival: Arrival, seen: list[Observation]) -> str:
+        """What the arrival is added up under; what is said of it goes to `seen`."""
+        is_of_now = -EARLY <= arrival.received_at - arrival.ts <= LATE
+        match arrival.kind:
+            case "metric":
+                return self._metrics.take(arrival, seen, judged=is_of_now)
+            case "log" if is_of_now and arrival.text:
+                return self._lines.take(arrival, arrival.text, seen)
+            case _:
+                return arrival.severity or ""

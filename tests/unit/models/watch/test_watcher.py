@@ -136,3 +136,18 @@ def test_too_many_metrics_are_added_up_as_one():
     assert len(taken.observations) == MOST
     assert [each.count for each in taken.sums[1] if each.subject == OTHERS] == [5]
     assert [each.subject for each in later.observations] == ["late{host=a}"]
+
+
+def test_a_line_says_itself_how_bad_it_is():
+    """In a field or a word; what the sender says of it counts more."""
+    watcher = fresh()
+    taken = watcher.take(
+        [
+            line(0, '{"level":"error","msg":"no disk"}', ""),
+            line(1, "2026-01-01 00:00:01 ERROR no disk", ""),
+            line(2, "ERROR is only a word here", "info"),
+            line(3, "no word of it", ""),
+        ]
+    )
+
+    assert {each.subject: each.count for each in taken.sums[1]} == {"error": 2, "info": 1, "": 1}
