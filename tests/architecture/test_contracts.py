@@ -4,27 +4,35 @@ import importlib
 import json
 import pkgutil
 from pathlib import Path
+from types import ModuleType
+from typing import Protocol
 
 import pytest
 from fastapi import APIRouter
 
 import api.routes
 import domain.actions
+import models.detectors
 from api.routes import ROUTERS
 from domain.actions import CATALOG
 from domain.actions.base import Action
 from domain.evidence import Cause
 from domain.plan import Reversibility, Risk
+from models.detectors import DETECTORS
 from tests.architecture.sources import ROOT, python_files
 
 POLICIES = ROOT / "policies"
 RULES = sorted(path for path in (POLICIES / "rego").glob("*.rego") if not path.stem.endswith("_test"))
 REMEDIES = sorted(name for _, name, _ in pkgutil.iter_modules(domain.actions.__path__) if name != "base")
+MODELS = tuple(
+    importlib.import_module(f"models.detectors.{name}") for _, name, _ in pkgutil.iter_modules(models.detectors.__path__)
+)
 NOUNS = sorted(name for _, name, _ in pkgutil.iter_modules(api.routes.__path__))
 ADDED = {
     "domain/actions/": "add-a-remedy.md",
     "policies/rego/": "add-a-policy.md",
     "api/routes/": "add-a-route.md",
+    "models/detectors/": "add-a-detector.md",
 }
 
 
@@ -61,6 +69,28 @@ def test_policy_knows_every_remedy_and_no_other() -> None:
 
     assert settings_of("preflight")["actions"] == [action.name for action in CATALOG]
     assert alone <= set(REMEDIES)
+
+
+def detectors_in(module: ModuleType) -> list[type]:
+    """The classes of a file that observe and can be restored; a protocol is none."""
+    own = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    return [each for each in own if {"observe", "restored"} <= vars(each).keys() and Protocol not in each.__bases__]
+
+
+def test_every_detector_is_registered() -> None:
+    """A file with a detector is one under its own name, and nothing else is."""
+    found = [(module.__name__.rpartition(".")[2], kind) for module in MODELS for kind in detectors_in(module)]
+
+    assert sorted(found, key=str) == sorted(DETECTORS.items(), key=str)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_each_detector_has_tests_and_a_line_for_those_who_choose(name: str) -> None:
+    """The howto says what a detector is fed and finds, and some test is about it."""
+    tests = [path.read_text() for path in (ROOT / "tests" / "unit" / "models" / "detectors").glob("test_*.py")]
+
+    assert f"| `{name}` |" in (ROOT / "docs" / "howto" / "add-a-detector.md").read_text()
+    assert any(f"from models.detectors.{name} import" in text for text in tests)
 
 
 def test_every_router_is_registered() -> None:

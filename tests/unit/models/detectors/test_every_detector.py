@@ -8,14 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.detectors import SERIES
 from models.detectors.contract import Detector
-from models.detectors.departure import Departure
-from models.detectors.outlier import Outlier
-from models.detectors.robust import RobustThreshold
-from models.detectors.seasonal import SeasonalBaseline
 from tests.unit.models.detectors.series import TAILS, Rows, after, daily, observed, steady, with_tail
 
-DETECTORS = pytest.mark.parametrize("detector", [Departure, Outlier, RobustThreshold, SeasonalBaseline])
+DETECTORS = pytest.mark.parametrize("detector", SERIES.values(), ids=SERIES)
 HISTORY = daily(16)
 
 

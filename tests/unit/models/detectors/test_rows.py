@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models import detectors
 from models.detectors.contract import Detector, Finding
-from models.detectors.forest import Forest
-from models.detectors.jumps import Jumps
 
 METRICS = ("load", "memory", "errors", "still")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 NUMBERS = st.none() | st.floats(-5, 5) | st.floats() | st.sampled_from([0.0, 7.0, 1e300, -1e300, 5e-324])
 ROWS = st.lists(st.tuples(*[NUMBERS] * len(METRICS)), max_size=30)
-KINDS = pytest.mark.parametrize("kind", [Jumps, Forest])
+KINDS = pytest.mark.parametrize("kind", detectors.ROWS.values(), ids=detectors.ROWS)
 
 
 @cache
