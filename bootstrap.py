@@ -207,7 +207,7 @@ def _activities(
     remediation = Remediation(
         base.database, base.ledger, guard, cases["decisions"], weighing, runners, base.signer, lease=chosen.lease
     )
-    monitors = Monitors(base.database, base.ledger)
+    monitors = Monitors(base.database, base.ledger, cases["incidents"])
     found: dict[str, tuple[object, ...]] = {
         "io": (
             Running(cases["runs"]),

@@ -16,6 +16,10 @@ SILENT_AFTER = timedelta(minutes=10)
 FLAPS_TO_DAMP = 3
 DAMPED = 10
 """What has come back so often stays open until it was calm this many times as long."""
+ALERT = "alert"
+"""The detector of what a sender outside says: its firing is odd, its resolved is calm, and nothing of it is doubted."""
+HOLD = timedelta(minutes=1)
+"""An alert is over when it was resolved for this long."""
 
 
 class AnomalyStatus(StrEnum):
@@ -64,9 +68,10 @@ class Anomaly(Value):
 
     @classmethod
     def of(cls, identifier: AnomalyId, seen: Observation) -> Self:
-        """The suspicion that an odd observation raises."""
+        """The suspicion that an odd observation raises; an alert is none, its sender has looked twice already."""
         return cls(
             id=identifier,
+            status=AnomalyStatus.CONFIRMED if seen.detector == ALERT else AnomalyStatus.SUSPECTED,
             detector=seen.detector,
             subject=seen.subject,
             score=seen.score,
@@ -89,6 +94,15 @@ class Anomaly(Value):
     def is_flapping(self) -> bool:
         return self.flaps >= FLAPS_TO_DAMP
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether time alone changes what it is."""
+        return self.status is AnomalyStatus.SUSPECTED or (self._is_alert and self.is_open and self.calm > 0)
+
+    @property
+    def _is_alert(self) -> bool:
+        return self.detector == ALERT
+
     def after(self, seen: Observation) -> Self:
         """With one more observation; what is the oddest of all so far gives its reasons.
 
@@ -102,6 +116,7 @@ class Anomaly(Value):
         return self.model_copy(
             update={
                 "odd": self.odd + seen.weight,
+                "flaps": self.flaps + (self._is_alert and self.calm > 0),
                 "calm": 0,
                 "score": seen.score if is_oddest else self.score,
                 "reasons": seen.reasons if is_oddest else self.reasons,
@@ -118,8 +133,12 @@ class Anomaly(Value):
             is_gone = self.calm >= CALM_TO_DISMISS or now - self.seen_at >= SILENT_AFTER
             return AnomalyStatus.DISMISSED if is_gone else self.status
         if self.status is AnomalyStatus.CONFIRMED:
-            enough = CALM_TO_END * (DAMPED if self.is_flapping else 1)
-            return AnomalyStatus.OVER if self.calm >= enough else self.status
+            damped = DAMPED if self.is_flapping else 1
+            if self._is_alert:
+                is_over = self.calm > 0 and now - self.seen_at >= HOLD * damped
+            else:
+                is_over = self.calm >= CALM_TO_END * damped
+            return AnomalyStatus.OVER if is_over else self.status
         return self.status
 
     def is_ripe(self, now: Instant) -> bool:

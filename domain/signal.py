@@ -53,6 +53,10 @@ def normalised(code: str) -> str:
     return _VARIABLE.sub("#", code.strip().lower())[:128]
 
 
-def signature(*, org: OrgId, service: str, error_code: str, workflow: str) -> str:
-    """64 hex digits that are equal for the same error of the same workflow and service in one org."""
-    return digest([SIGNATURE_VERSION, str(org), service, normalised(error_code), workflow])
+def signature(*, org: OrgId, service: str, error_code: str, workflow: str, subject: str = "") -> str:
+    """64 hex digits that are equal for the same error of the same workflow and service in one org.
+
+    `subject` tells apart what the code does not, and is taken as it is: an alert's fingerprint is no number to leave out.
+    """
+    named = [subject] if subject else []
+    return digest([SIGNATURE_VERSION, str(org), service, normalised(error_code), workflow, *named])

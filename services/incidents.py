@@ -1,5 +1,6 @@
 """Incidents as the story ends them and as people read them: close, list, timeline."""
 
+import logging
 from collections.abc import Collection
 from uuid import UUID
 
@@ -15,18 +16,21 @@ from domain.identity import Caller
 from domain.incident import ENDED, RESTED_AT, RESTING, Incident, Severity, Status
 from domain.pipeline import first_changed
 from domain.plan import PlanStatus
-from domain.refs import IncidentRef, incident_workflow_id
+from domain.refs import IncidentRef
 from domain.resumption import Resumption
 from domain.signal import signature
 from domain.stage import Effect
 from domain.versions import ConfigVersion
 from services.guard import Guard
 from services.ledger import Ledger
+from services.opening import Breakage, open_incident
 from storage import approvals, audit, executions, outbox, pipelines, plans, remediations
 from storage import identity as identities
 from storage import incidents as store
 from storage.engine import Database, new_id, repeatable
 from storage.outbox import Letter
+
+log = logging.getLogger("suture.incidents")
 
 
 class Incidents:
@@ -44,24 +48,15 @@ class Incidents:
 
         async def work(session: AsyncSession) -> Incident:
             await self._guard.check_org_active(session, caller.org)
-            await identities.environment(session, environment)
-            mark = signature(org=caller.org, service=service, error_code=title, workflow="")
-            carrier = incident_workflow_id(caller.org, environment, service, mark)
-            incident, opened = await store.open_or_join(
-                session,
-                caller.org,
-                signature=mark,
+            broken = Breakage(
+                signature=signature(org=caller.org, service=service, error_code=title, workflow=""),
                 title=title,
                 service=service,
-                environment=environment,
+                environment=await identities.environment(session, environment),
                 severity=severity,
-                workflow=None,
-                carrier=carrier,
+                known={"title": title},
             )
-            await outbox.add(session, caller.org, Letter.WAKE_INCIDENT, {"incident": incident.id.shown, "carrier": carrier})
-            action = "incident.opened" if opened else "incident.joined"
-            await self._enter(session, incident, action, Actor.calling(caller), {"title": title})
-            return incident
+            return await open_incident(session, self._ledger, caller.org, broken, actor=Actor.calling(caller))
 
         return await self._database.retrying(caller.org, work)
 
@@ -105,22 +100,32 @@ class Incidents:
         Raises:
             ConflictError: it has ended, or is being worked on.
         """
-        async with self._database.transaction(caller.org) as session:
-            made = await plans.lock_open(session, incident_id)
-            incident = await store.get_for_update(session, incident_id)
+        return await self._resolve(IncidentRef(org=caller.org, id=incident_id), Actor.calling(caller))
+
+    async def calm(self, ref: IncidentRef, *, actor: Actor) -> None:
+        """Whatever was odd is over by itself: so is the incident, unless it has ended or a fix is at work on it."""
+        try:
+            await self._resolve(ref, actor)
+        except ConflictError as error:
+            log.info("an incident stays though it is calm", extra={"incident": ref.id.shown, "reason": str(error)})
+
+    async def _resolve(self, ref: IncidentRef, actor: Actor) -> Incident:
+        async with self._database.transaction(ref.org) as session:
+            made = await plans.lock_open(session, ref.id)
+            incident = await store.get_for_update(session, ref.id)
             if incident.ended_at is not None:
                 raise ConflictError(f"the incident has ended as {incident.status}")
-            if await plans.is_executing(session, incident_id):
+            if await plans.is_executing(session, ref.id):
                 raise ConflictError("a fix is being executed; engage the kill switch to stop it")
             for plan in made:
                 await self._void_grant(session, incident, plan)
             resolved = await store.move(session, incident, Status.RESOLVED, ended=True)
-            for run in await executions.waiting_on(session, incident_id):
-                await outbox.add(session, caller.org, Letter.START_RUN, _letter(run))
-            carriers = {incident.carrier, *(each.carrier for each in await plans.of_incident(session, incident_id, limit=50))}
+            for run in await executions.waiting_on(session, ref.id):
+                await outbox.add(session, ref.org, Letter.START_RUN, _letter(run))
+            carriers = {incident.carrier, *(each.carrier for each in await plans.of_incident(session, ref.id, limit=50))}
             for carrier in sorted(carriers):
-                await outbox.add(session, caller.org, Letter.WAKE, {"workflow_id": carrier})
-            await self._enter(session, incident, "incident.resolved", Actor.calling(caller), {})
+                await outbox.add(session, ref.org, Letter.WAKE, {"workflow_id": carrier})
+            await self._enter(session, incident, "incident.resolved", actor, {})
             return resolved
 
     async def _void_grant(self, session: AsyncSession, incident: Incident, plan: PlanId) -> None:

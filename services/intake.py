@@ -17,10 +17,10 @@ from services.guard import Guard
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
 from services.ports import Redactors
+from services.suspecting import wake_monitors
 from storage import identity as identities
-from storage import monitors, outbox, signals
+from storage import signals
 from storage.engine import Database, new_id, new_ids
-from storage.outbox import Letter
 
 _SHORT, _LONG = 255, 65_536  # what a signal's labels and text may be at most
 
@@ -181,7 +181,7 @@ class Intake:
         ]
         if fresh:
             await signals.add(session, org, fresh)
-            await _wake_monitors(session, org, fresh)
+            await wake_monitors(session, org, _services(fresh))
         return tuple(
             Received(event_id=holder, status="stored" if holder == mine else "duplicate")
             for mine, holder in zip(own, holders, strict=True)
@@ -215,11 +215,9 @@ class Intake:
             )
 
 
-async def _wake_monitors(session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> None:
-    """Whatever names its service and environment is watched."""
-    services = {(each.environment, each.service) for each in batch if each.environment and each.service}
-    for ref in await monitors.wake(session, org, services) if services else ():
-        await outbox.add(session, org, Letter.WAKE_MONITOR, {"environment": ref.environment, "service": ref.service})
+def _services(batch: Sequence[Signal]) -> set[tuple[str, str]]:
+    """Whatever names its environment and service is watched."""
+    return {(each.environment, each.service) for each in batch if each.environment and each.service}
 
 
 def _workflows(batch: Sequence[Signal]) -> list[WorkflowId]:

@@ -4,28 +4,28 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
-from domain.anomaly import Anomaly, AnomalyStatus, Observation
-from domain.base import AnomalyId, IncidentId
+from domain.anomaly import Anomaly, AnomalyStatus
+from domain.base import IncidentId
 from domain.errors import ConflictError
-from domain.refs import MonitorRef
+from domain.refs import IncidentRef, MonitorRef
 from domain.signal import signature
 from domain.watch import Arrival, Look, Monitor
 from models.watch.watcher import Taken, Watcher
+from services.incidents import Incidents
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
+from services.suspecting import suspect
 from storage import anomalies, log_templates, monitors
 from storage import identity as identities
-from storage.engine import Database, new_ids, now
+from storage.engine import Database, now
 
 MONITOR = Actor.part("monitor")
 MOST = 20_000
 REMEMBERED = 200
-FLAPS_WITHIN = timedelta(minutes=10)
 _TITLE = 255
 
 
@@ -38,9 +38,10 @@ class _Mind:
 
 
 class Monitors:
-    def __init__(self, database: Database, ledger: Ledger) -> None:
+    def __init__(self, database: Database, ledger: Ledger, incidents: Incidents) -> None:
         self._database = database
         self._ledger = ledger
+        self._incidents = incidents
         self._minds: OrderedDict[str, _Mind] = OrderedDict()
 
     async def look(self, ref: MonitorRef) -> Look:
@@ -63,16 +64,23 @@ class Monitors:
         return look
 
     async def judge(self, ref: MonitorRef) -> IncidentId | None:
-        """Settle every suspicion that is ripe; the incident that what is confirmed has opened or joined."""
-        async with self._database.transaction(ref.org) as session:
-            at = await now(session)
-            ripe = [each for each in await anomalies.open_ones(session, ref) if each.is_ripe(at)]
-            settled = [each.model_copy(update={"status": each.verdict(at)}) for each in ripe]
-            confirmed = [each for each in settled if each.status is AnomalyStatus.CONFIRMED]
-            incident = await self._open(session, ref, confirmed) if confirmed else None
-            ended = [each.model_copy(update={"ended_at": at}) for each in settled if not each.is_open]
-            opened = [each.model_copy(update={"incident_id": incident}) for each in confirmed]
-            await anomalies.put(session, ref, [*ended, *opened])
+        """Settle every suspicion that is ripe; the incident that what is confirmed has opened or joined.
+
+        An incident of which every anomaly is over is resolved, unless a fix is at work on it.
+        """
+        async with self._database.together(ref.org):
+            async with self._database.transaction(ref.org) as session:
+                at = await now(session)
+                ripe = [each for each in await anomalies.held(session, ref) if each.is_ripe(at)]
+                settled = [each.model_copy(update={"status": each.verdict(at)}) for each in ripe]
+                confirmed = [each for each in settled if each.status is AnomalyStatus.CONFIRMED]
+                incident = await self._open(session, ref, confirmed) if confirmed else None
+                ended = [each.model_copy(update={"ended_at": at}) for each in settled if not each.is_open]
+                opened = [each.model_copy(update={"incident_id": incident}) for each in confirmed]
+                await anomalies.put(session, ref, [*ended, *opened])
+                calm = await anomalies.calm_incidents(session, {each.incident_id for each in ended if each.incident_id})
+            for each in calm:
+                await self._incidents.calm(IncidentRef(org=ref.org, id=each), actor=MONITOR)
             return incident
 
     async def keep(self, ref: MonitorRef) -> None:
@@ -86,6 +94,8 @@ class Monitors:
     async def rest(self, ref: MonitorRef) -> bool:
         """Whether the service's monitor sleeps now: nothing waits for it, and whatever comes next will wake it."""
         async with self._database.transaction(ref.org) as session:
+            if any(each.is_undecided for each in await anomalies.held(session, ref)):
+                return False
             return await monitors.rest(session, ref)
 
     def _remembered(self, ref: MonitorRef, monitor: Monitor) -> _Mind | None:
@@ -115,26 +125,9 @@ class Monitors:
             await log_templates.remove(session, ref, taken.mined.gone)
             for minutes, sums in taken.sums.items():
                 await monitors.add_up(session, ref, minutes, sums)
-            await self._suspect(session, ref, taken.observations)
+            await suspect(session, ref, taken.observations)
             is_ripe = await self._is_ripe(session, ref)
         return Look(signals=len(arrivals), is_behind=len(arrivals) == MOST, is_ripe=is_ripe)
-
-    async def _suspect(self, session: AsyncSession, ref: MonitorRef, observations: Sequence[Observation]) -> None:
-        """What is odd is suspected; what is suspected or confirmed already has been seen once more, odd or usual."""
-        known = {each.key: each for each in await anomalies.open_ones(session, ref)}
-        concerned = {each.key for each in observations if each.is_odd} | set(known)
-        news = [each for each in observations if each.key in concerned]
-        if not news:
-            return
-        came_back = await anomalies.flaps(session, ref, within=FLAPS_WITHIN)
-        fresh = iter(await new_ids(session, len(news)))
-        for each in news:
-            if (before := known.get(each.key)) is not None:
-                known[each.key] = before.after(each)
-            elif each.is_odd:
-                begun = Anomaly.of(AnomalyId.of(next(fresh)), each)
-                known[each.key] = begun.model_copy(update={"flaps": came_back[each.key] + 1 if each.key in came_back else 0})
-        await anomalies.put(session, ref, [known[key] for key in sorted({each.key for each in news})])
 
     async def _is_ripe(self, session: AsyncSession, ref: MonitorRef) -> bool:
         at = await now(session)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actor import Actor
 from domain.base import OrgId, Value, WorkflowId
 from domain.identity import Environment
-from domain.incident import Incident, severity_of
+from domain.incident import Incident, Severity, severity_of
 from domain.refs import incident_workflow_id
 from services.ledger import Ledger
 from storage import incidents, outbox
@@ -15,13 +15,14 @@ from storage.outbox import Letter
 
 
 class Breakage(Value):
-    """What broke where; `signature` groups what is of one cause."""
+    """What broke where; `signature` groups what is of one cause. Without a severity it is that of the environment."""
 
     signature: str
     title: str
     service: str
     environment: Environment
     workflow: WorkflowId | None = None
+    severity: Severity | None = None
     known: dict[str, Any]
     """What the audit log says of this event."""
 
@@ -36,7 +37,7 @@ async def open_incident(session: AsyncSession, ledger: Ledger, org: OrgId, what:
         title=what.title,
         service=what.service,
         environment=what.environment.name,
-        severity=severity_of(is_production=what.environment.is_production),
+        severity=what.severity or severity_of(is_production=what.environment.is_production),
         workflow=what.workflow,
         carrier=carrier,
     )

@@ -9,24 +9,32 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
+from domain.anomaly import ALERT, Observation
+from domain.base import Instant
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
 from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnavailableError
 from domain.identity import Environment
 from domain.inbound import Inbound, Parsed, Refused, Reply, Taken
+from domain.incident import Incident
+from domain.refs import MonitorRef
 from domain.signal import Signal, signature
 from services.connectors import Connectors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
 from services.ports import Source
+from services.suspecting import suspect, wake_monitors
+from storage import anomalies
 from storage import connectors as store
 from storage import identity as identities
 from storage.connectors import DeliveryCounts
-from storage.engine import Database
+from storage.engine import Database, now
 
-FIRING = ".firing"
+FIRING, RESOLVED = ".firing", ".resolved"
 MOST = 5_000
 _KEY = 255
+
+Place = tuple[Environment, str]
 
 
 class Receiving:
@@ -57,11 +65,12 @@ class Receiving:
 
         async def work(session: AsyncSession) -> Taken:
             await store.hold(session, connector.id)
+            alerts = await self._alerts(session, connector, shaped) if connector.config.opens_incidents else {}
             received: Sequence[Received | Refusal] = ()
             if shaped:
                 received = await self._intake.store(session, connector.org, shaped, actor=Actor.sending(connector.id))
-            if connector.config.opens_incidents:
-                await self._open_incidents(session, connector, shaped, received)
+            for environment, told in alerts.items():
+                await self._hear(session, connector, environment, [each for each in told if _is_new(received[each])], shaped)
             taken = _taken(parsed, received)
             await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
             return taken
@@ -83,25 +92,46 @@ class Receiving:
             raise StoppedError("the connector is paused")
         return connector
 
-    async def _open_incidents(
-        self, session: AsyncSession, connector: Connector, signals: Sequence[Signal], received: Sequence[Received | Refusal]
-    ) -> None:
-        for signal, answer in zip(signals, received, strict=True):
-            is_new = isinstance(answer, Received) and answer.status == "stored"
-            if is_new and (signal.event_type or "").endswith(FIRING):
-                await self._open_incident(session, connector, self._intake.redacted(connector.org, signal))
+    async def _alerts(self, session: AsyncSession, connector: Connector, signals: Sequence[Signal]) -> dict[Place, list[int]]:
+        """Which of the signals say that something fires or is over, by the service they say it of, which is held."""
+        alerts: dict[Place, list[int]] = {}
+        for number, signal in enumerate(signals):
+            if (signal.event_type or "").endswith((FIRING, RESOLVED)):
+                environment = await self._environment(session, connector, signal)
+                alerts.setdefault((environment, signal.service or connector.name), []).append(number)
+        for environment, service in sorted(alerts, key=lambda each: (each[0].name, each[1])):
+            await anomalies.hold(session, MonitorRef(org=connector.org, environment=environment.name, service=service))
+        return alerts
 
-    async def _open_incident(self, session: AsyncSession, connector: Connector, signal: Signal) -> None:
-        org, service = connector.org, signal.service or connector.name
+    async def _hear(
+        self, session: AsyncSession, connector: Connector, place: Place, numbers: Sequence[int], signals: Sequence[Signal]
+    ) -> None:
+        """What fires opens an incident, or joins the open one; its monitor ends it once it was over for a while."""
+        environment, service = place
+        ref = MonitorRef(org=connector.org, environment=environment.name, service=service)
+        heard = [self._intake.redacted(connector.org, signals[number]) for number in numbers]
+        at = await now(session)
+        known = await suspect(session, ref, [_observed(connector, each, at) for each in heard])
+        for signal in (each for each in heard if _fires(each)):
+            alert = known[ALERT, _subject(connector, signal)]
+            if alert.incident_id is None or not alert.is_flapping:
+                opened = await self._open_incident(session, connector, environment, service, signal)
+                known[alert.key] = alert.model_copy(update={"incident_id": opened.id})
+        await anomalies.put(session, ref, list(known.values()))
+        await wake_monitors(session, connector.org, {(environment.name, service)})
+
+    async def _open_incident(
+        self, session: AsyncSession, connector: Connector, environment: Environment, service: str, signal: Signal
+    ) -> Incident:
         broken = Breakage(
-            signature=signature(org=org, service=service, error_code=signal.key, workflow=connector.kind),
+            signature=_signature(connector, service, signal),
             title=_title(signal),
             service=service,
-            environment=await self._environment(session, connector, signal),
+            environment=environment,
             workflow=signal.workflow_id,
             known={"connector": connector.id.shown, "key": signal.key},
         )
-        await open_incident(session, self._ledger, org, broken, actor=Actor.sending(connector.id))
+        return await open_incident(session, self._ledger, connector.org, broken, actor=Actor.sending(connector.id))
 
     async def _environment(self, session: AsyncSession, connector: Connector, signal: Signal) -> Environment:
         """The signal's own where the org has it, else the connector's."""
@@ -137,6 +167,30 @@ def _shaped(connector: Connector, signal: Signal) -> Signal:
             "environment": signal.environment or connector.config.environment,
         }
     )
+
+
+def _is_new(answer: Received | Refusal) -> bool:
+    return isinstance(answer, Received) and answer.status == "stored"
+
+
+def _signature(connector: Connector, service: str, signal: Signal) -> str:
+    return signature(org=connector.org, service=service, error_code="alert", workflow=connector.kind, subject=signal.key)
+
+
+def _fires(signal: Signal) -> bool:
+    return (signal.event_type or "").endswith(FIRING)
+
+
+def _observed(connector: Connector, signal: Signal, at: Instant) -> Observation:
+    """What the sender says of its alert, as of when it was received."""
+    is_odd = _fires(signal)
+    subject = _subject(connector, signal)
+    return Observation(detector=ALERT, subject=subject, at=at, score=float(is_odd), is_odd=is_odd, reasons=(_title(signal),))
+
+
+def _subject(connector: Connector, signal: Signal) -> str:
+    """Two connectors may tell of the same thing: each has an alert of its own."""
+    return _within(f"{connector.id}/{signal.key}")
 
 
 def _title(signal: Signal) -> str:

@@ -1,11 +1,11 @@
 """Anomalies: of each subject of a detector at most one is open."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -15,6 +15,7 @@ from domain.base import AnomalyId, IncidentId
 from domain.refs import MonitorRef
 from storage.engine import document, moment
 
+_HOLD = text("select pg_advisory_xact_lock(hashtextextended(suture.org()::text || '/' || :service, 7))")
 _OPEN = (str(AnomalyStatus.SUSPECTED), str(AnomalyStatus.CONFIRMED))
 
 
@@ -45,6 +46,27 @@ async def open_ones(session: AsyncSession, ref: MonitorRef) -> list[Anomaly]:
     return [_to_value(row) for row in await session.scalars(wanted)]
 
 
+async def hold(session: AsyncSession, ref: MonitorRef) -> None:
+    """Until the transaction ends nobody else begins, changes or ends an anomaly of the service."""
+    await session.execute(_HOLD, {"service": f"{ref.environment}/{ref.service}"})
+
+
+async def held(session: AsyncSession, ref: MonitorRef) -> list[Anomaly]:
+    """As `open_ones`, and they are held."""
+    await hold(session, ref)
+    return await open_ones(session, ref)
+
+
+async def calm_incidents(session: AsyncSession, among: Collection[IncidentId]) -> list[IncidentId]:
+    """Those of these incidents that no open anomaly belongs to any more."""
+    if not among:
+        return []
+    is_open = col(AnomalyRow.status).in_(_OPEN)
+    wanted = select(AnomalyRow.incident_id).where(col(AnomalyRow.incident_id).in_(among), is_open)
+    troubled = {IncidentId.of(each) for each in await session.scalars(wanted) if each}
+    return sorted(set(among) - troubled)
+
+
 async def page(session: AsyncSession, ref: MonitorRef, *, limit: int) -> list[Anomaly]:
     """The service's anomalies, the newest first."""
     wanted = select(AnomalyRow).where(*_of(ref)).order_by(col(AnomalyRow.began_at).desc(), col(AnomalyRow.id).desc())
@@ -66,7 +88,7 @@ async def put(session: AsyncSession, ref: MonitorRef, changed: Sequence[Anomaly]
         return
     rows = [each.model_dump() | {"org_id": ref.org, "environment": ref.environment, "service": ref.service} for each in changed]
     statement = insert(AnomalyRow)
-    kept = {"org_id", "id", "environment", "service", "detector", "subject", "began_at", "flaps"}
+    kept = {"org_id", "id", "environment", "service", "detector", "subject", "began_at"}
     news = {name: statement.excluded[name] for name in AnomalyRow.model_fields if name not in kept}
     await session.execute(statement.on_conflict_do_update(index_elements=["org_id", "id"], set_=news), rows)
 

@@ -2,16 +2,23 @@
 
 import gzip
 import json
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.identity import Quota
+from domain.refs import MonitorRef
+from services.ledger import Ledger
+from services.monitors import Monitors
+from storage.engine import Database
 from tests.api.site import Person, Site
 from tests.database import FoundOrg, Tenant
 
 STORED = text("select event_type, key, service, environment, idempotency_key from signals where org_id = :org order by id")
+TOLD = text("select count(*) from outbox where org_id = :org and kind = 'wake_incident'")
+ALERTS = text("select status, flaps from anomalies where org_id = :org")
 CONFIG = {"environment": "prod", "service": "shop", "opens_incidents": True}
 
 
@@ -84,6 +91,64 @@ async def test_an_incident_shows_no_secret_of_its_alert(site: Site, someone: Per
     entries = await someone.get(f"/audit-logs?resource_id={incident['id']}")
     assert "login with password=" in incident["title"]
     assert "hunter2secret" not in incident["title"] + entries.text
+
+
+def monitors(site: Site, ledger: Ledger, database: Database) -> Monitors:
+    """What watches a service, without the engine."""
+    return Monitors(database, ledger, site.services.incidents)
+
+
+async def test_an_alert_that_was_over_for_a_while_ends_its_incident(site, someone, tenant, database, ledger, shift) -> None:
+    """Not at once, for it may come back, but a minute after its sender has said so; nothing else it waits for."""
+    sender, ref = await a_sender(site, someone), MonitorRef(org=tenant.org, environment="prod", service="shop")
+    watching = monitors(site, ledger, database)
+    await sender.post(notification(alert()))
+    await sender.post(notification(alert(status="resolved")))
+
+    assert not (await watching.look(ref)).is_ripe
+    assert await watching.rest(ref) is False
+    await shift(tenant.org, timedelta(minutes=1))
+    await watching.look(ref)
+    await watching.judge(ref)
+
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    entries = (await someone.get(f"/audit-logs?resource_id={incident['id']}")).json()["items"]
+    assert incident["status"] == "resolved"
+    assert [each["action"] for each in entries if each["action"] == "incident.resolved"] == ["incident.resolved"]
+
+
+async def test_an_incident_of_two_alerts_ends_with_the_last(site, someone, tenant, database, ledger, shift) -> None:
+    """Each alert has an incident of its own; what one of them says ends no other."""
+    sender, ref = await a_sender(site, someone), MonitorRef(org=tenant.org, environment="prod", service="shop")
+    watching = monitors(site, ledger, database)
+    await sender.post(notification(alert(), alert(name="SlowAnswers")))
+    await sender.post(notification(alert(status="resolved")))
+    await shift(tenant.org, timedelta(minutes=1))
+    await watching.judge(ref)
+
+    found = {each["title"]: each["status"] for each in (await someone.get("/incidents")).json()["items"]}
+    assert found == {"HighErrors on the shop": "resolved", "SlowAnswers on the shop": "open"}
+
+
+async def test_f28_an_alert_that_flaps_is_one_incident(site, someone, tenant, database, ledger, shift, superuser) -> None:
+    """A thousand changes in five minutes: one incident, whose story is begun four times at most, and a flapping anomaly."""
+    sender, ref = await a_sender(site, someone), MonitorRef(org=tenant.org, environment="prod", service="shop")
+    watching = monitors(site, ledger, database)
+    for number in range(500):
+        start = f"2026-11-01T10:{number // 60:02}:{number % 60:02}Z"
+        for status in ("firing", "resolved"):
+            assert (await sender.post(notification(alert(status=status, start=start)))).status_code == 202
+        await shift(tenant.org, timedelta(milliseconds=600))
+        if number % 50 == 0:
+            await watching.judge(ref)
+
+    found = (await someone.get("/incidents")).json()["items"]
+    async with superuser.connect() as connection:
+        told = await connection.scalar(TOLD, {"org": tenant.org})
+        alerts = (await connection.execute(ALERTS, {"org": tenant.org})).all()
+    assert len(found) == 1
+    assert told <= 4
+    assert [(status, flaps > 3) for status, flaps in alerts] == [("confirmed", True)]
 
 
 async def test_alerts_without_that_word_open_nothing(site: Site, someone: Person) -> None:

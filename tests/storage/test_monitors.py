@@ -13,7 +13,9 @@ from domain.anomaly import AnomalyStatus
 from domain.refs import MonitorRef
 from domain.signal import Signal, SignalKind
 from services.guard import Guard
+from services.incidents import Incidents
 from services.intake import Intake
+from services.ledger import Ledger
 from services.monitors import Monitors
 from storage import anomalies, incidents, log_templates, signals
 from storage.engine import Database, new_id, now
@@ -95,11 +97,15 @@ class Service:
             return [tuple(row) for row in await session.execute(statement, values)]
 
 
+def monitors_of(database: Database, ledger: Ledger) -> Monitors:
+    return Monitors(database, ledger, Incidents(database, ledger, Guard(region="local")))
+
+
 @pytest.fixture
 def service(database, ledger, tenant, shift):
     intake = Intake(database, ledger, Guard(region="local"), OrgRedactors(HMAC_KEY))
     ref = MonitorRef(org=tenant.org, environment="prod", service="checkout")
-    return Service(database, tenant, intake, Monitors(database, ledger), ref, shift)
+    return Service(database, tenant, intake, monitors_of(database, ledger), ref, shift)
 
 
 async def test_one_odd_value_opens_nothing(service):
@@ -163,7 +169,7 @@ async def test_every_signal_is_read_once_whatever_is_committed_first(service):
 
 async def test_two_monitors_of_one_service_count_nothing_twice(service, ledger):
     """Whoever reads the same signals later has lost its turn and reads on."""
-    other = Monitors(service.database, ledger)
+    other = monitors_of(service.database, ledger)
     await service.send([1.0, 2.0, 3.0])
     await asyncio.gather(service.monitors.look(service.ref), other.look(service.ref))
     await other.look(service.ref)
@@ -176,7 +182,7 @@ async def test_what_was_learnt_outlives_its_process(service, ledger):
     await service.send(USUAL)
     await service.monitors.look(service.ref)
     await service.monitors.keep(service.ref)
-    service.monitors = Monitors(service.database, ledger)
+    service.monitors = monitors_of(service.database, ledger)
     await service.tell(90, 91)
 
     assert await service.monitors.judge(service.ref) is not None
@@ -208,7 +214,7 @@ async def test_a_burst_of_errors_opens_an_incident_though_nothing_follows(servic
 async def test_lines_are_kept_as_templates_whoever_reads_them(service, ledger):
     """Their counts go on in another process, and a template that has become part of another is gone."""
     await service.say("user anna came", "user bert came", "disk 1 is full")
-    service.monitors = Monitors(service.database, ledger)
+    service.monitors = monitors_of(service.database, ledger)
     await service.say("user carl came", "user dora came", "disk 2 is full", "user 12 came")
 
     async with service.database.transaction(service.tenant.org) as session:
