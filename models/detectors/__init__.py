@@ -3,23 +3,32 @@
 from models.detectors.burst import Burst
 from models.detectors.contract import Detector
 from models.detectors.departure import Departure
+from models.detectors.duration import Duration
 from models.detectors.forest import Forest
+from models.detectors.freshness import Freshness
 from models.detectors.jumps import Jumps
 from models.detectors.outlier import Outlier
 from models.detectors.robust import RobustThreshold
 from models.detectors.seasonal import SeasonalBaseline
+from models.detectors.unended import Unended
+from models.detectors.volume import Volume
 
 SERIES: dict[str, type[Detector]] = {
     "burst": Burst,
     "departure": Departure,
+    "duration": Duration,
     "outlier": Outlier,
     "robust": RobustThreshold,
     "seasonal": SeasonalBaseline,
+    "volume": Volume,
 }
 """Of one series: a row is one value."""
+
+ARRIVALS: dict[str, type[Detector]] = {"freshness": Freshness, "unended": Unended}
+"""Of what comes or ends: that the value is missing is what they are asked about."""
 
 ROWS: dict[str, type[Detector]] = {"forest": Forest, "jumps": Jumps}
 """Of many metrics, after `fit` on rows of the past."""
 
-DETECTORS: dict[str, type[Detector]] = SERIES | ROWS
+DETECTORS: dict[str, type[Detector]] = SERIES | ARRIVALS | ROWS
 """Every detector by its name, which its state is kept under."""

@@ -29,6 +29,10 @@ class Recent:
         """The number that a `share` of them do not exceed; there must be one at least."""
         return self._ordered[min(len(self._ordered) - 1, int(share * len(self._ordered)))]
 
+    def share_below(self, number: float) -> float:
+        """The share of them that is less than `number`; there must be one at least."""
+        return bisect_left(self._ordered, number) / len(self._ordered)
+
     def numbers(self) -> tuple[float, ...]:
         """All of them as they came: enough to build an equal one."""
         return tuple(self._arrived)
