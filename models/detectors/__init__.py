@@ -1,6 +1,7 @@
 """The detectors: a file each, all of one contract, each registered under the name of its file."""
 
 from models.detectors.burst import Burst
+from models.detectors.change import Change
 from models.detectors.contract import Detector
 from models.detectors.departure import Departure
 from models.detectors.duration import Duration
@@ -15,6 +16,7 @@ from models.detectors.volume import Volume
 
 SERIES: dict[str, type[Detector]] = {
     "burst": Burst,
+    "change": Change,
     "departure": Departure,
     "duration": Duration,
     "outlier": Outlier,
