@@ -5,9 +5,11 @@ from models.detectors.change import Change
 from models.detectors.contract import Detector
 from models.detectors.departure import Departure
 from models.detectors.duration import Duration
+from models.detectors.esd import Esd
 from models.detectors.forest import Forest
 from models.detectors.freshness import Freshness
 from models.detectors.jumps import Jumps
+from models.detectors.kde import Kde
 from models.detectors.outlier import Outlier
 from models.detectors.robust import RobustThreshold
 from models.detectors.seasonal import SeasonalBaseline
@@ -19,6 +21,8 @@ SERIES: dict[str, type[Detector]] = {
     "change": Change,
     "departure": Departure,
     "duration": Duration,
+    "esd": Esd,
+    "kde": Kde,
     "outlier": Outlier,
     "robust": RobustThreshold,
     "seasonal": SeasonalBaseline,

@@ -4,17 +4,17 @@ from models.detectors.recent import Recent
 
 _MOST = 0.95
 _FREAKS = 1.5
-_TIMES = 2.5
+_TIMES = 3.0
 _FEW = 8
 
 
 class Band:
     """A number lies so many margins above the median, or below it when negative, each side with a margin of its own.
 
-    A margin is two and a half times the way from the median to what 19 of 20 numbers keep within: of normal numbers that is
-    4.1 standard deviations, which one in 50,000 exceeds. It is at least what the caller calls too little to matter, and twice
-    as wide while only eight are known. The most extreme number does not count, and one beyond a margin is learnt as one
-    margin, so that a freak does not hide the next.
+    A margin is three times the way from the median to what 19 of 20 numbers keep within: of normal numbers that is five
+    standard deviations, of numbers with heavy tails one in a thousand or so exceeds it. It is at least what the caller calls
+    too little to matter, and twice as wide while only eight are known. The most extreme number does not count, and one beyond
+    a margin is learnt as one margin, so that a freak does not hide the next.
     """
 
     def __init__(self, size: int, numbers: tuple[float, ...] = ()) -> None:

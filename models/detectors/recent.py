@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from domain.base import Value
@@ -37,6 +37,10 @@ class Recent:
         """How many of them are less than `number`, and how many are equal to it."""
         below = bisect_left(self._ordered, number)
         return below, bisect_right(self._ordered, number, lo=below) - below
+
+    def ordered(self) -> Sequence[float]:
+        """All of them in the order of their size."""
+        return self._ordered
 
     def last(self) -> float:
         """The one that came last; there must be one."""
