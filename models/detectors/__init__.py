@@ -2,7 +2,7 @@
 
 from models.detectors.burst import Burst
 from models.detectors.change import Change
-from models.detectors.contract import Detector
+from models.detectors.contract import Detector, Learner
 from models.detectors.departure import Departure
 from models.detectors.duration import Duration
 from models.detectors.esd import Esd
@@ -10,6 +10,7 @@ from models.detectors.forest import Forest
 from models.detectors.freshness import Freshness
 from models.detectors.jumps import Jumps
 from models.detectors.kde import Kde
+from models.detectors.mixture import Mixture
 from models.detectors.outlier import Outlier
 from models.detectors.robust import RobustThreshold
 from models.detectors.seasonal import SeasonalBaseline
@@ -36,5 +37,5 @@ ARRIVALS: dict[str, type[Detector]] = {"freshness": Freshness, "unended": Unende
 ROWS: dict[str, type[Detector]] = {"forest": Forest, "jumps": Jumps}
 """Of many metrics, after `fit` on rows of the past."""
 
-DETECTORS: dict[str, type[Detector]] = SERIES | ARRIVALS | ROWS
+DETECTORS: dict[str, type[Learner]] = {**SERIES, **ARRIVALS, **ROWS, "mixture": Mixture}
 """Every detector by its name, which its state is kept under."""
