@@ -16,6 +16,7 @@ from models.detectors.robust import RobustThreshold
 from models.detectors.seasonal import SeasonalBaseline
 from models.detectors.unended import Unended
 from models.detectors.volume import Volume
+from models.detectors.windows import Windows
 
 SERIES: dict[str, type[Detector]] = {
     "burst": Burst,
@@ -28,6 +29,7 @@ SERIES: dict[str, type[Detector]] = {
     "robust": RobustThreshold,
     "seasonal": SeasonalBaseline,
     "volume": Volume,
+    "windows": Windows,
 }
 """Of one series: a row is one value."""
 

@@ -1,5 +1,7 @@
 """The band that the numbers of a series usually keep within, and how far beyond it another one lies."""
 
+import math
+
 from models.detectors.recent import Recent
 
 _MOST = 0.95
@@ -25,14 +27,19 @@ class Band:
         """How many margins `number` lies above the middle; 0 while fewer than eight are known."""
         if len(self._recent) < _FEW:
             return 0.0
-        away = number - self._recent.quantile(0.5)
-        return away / self._margin(least, above=away >= 0)
+        away = number - self.middle()
+        margin = self._margin(least, above=away >= 0)
+        return away / margin if margin > 0 else math.copysign(math.inf, away) if away else 0.0
 
     def add(self, number: float, *, least: float) -> None:
         if len(self._recent) >= _FEW:
-            middle = self._recent.quantile(0.5)
+            middle = self.middle()
             number = max(middle - self._margin(least, above=False), min(middle + self._margin(least, above=True), number))
         self._recent.add(number)
+
+    def middle(self) -> float:
+        """The median; there must be one number at least."""
+        return self._recent.quantile(0.5)
 
     def usual(self) -> tuple[float, float]:
         """What all but the extreme twentieth of each side keep within; there must be one number at least."""
@@ -47,7 +54,7 @@ class Band:
         return len(self._recent)
 
     def _margin(self, least: float, *, above: bool) -> float:
-        middle, share = self._recent.quantile(0.5), self._share()
+        middle, share = self.middle(), self._share()
         spread = self._recent.quantile(share) - middle if above else middle - self._recent.quantile(1 - share)
         return max(least, _TIMES * (1 + _FEW / len(self._recent)) * spread)
 
