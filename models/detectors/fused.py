@@ -14,6 +14,8 @@ _CERTAIN = 0.999
 _FURTHER = 0.5
 _TELLING = 0.5
 _MOST = 5
+_DIGITS = 9
+"""So that one score alone is itself again, on the same side of every limit."""
 
 
 class Guardrail(StrEnum):
@@ -89,7 +91,7 @@ def fused(heard: Sequence[Heard]) -> Fused:
         score = max((each.finding.score for each in heard), default=0.0)
         return Fused(score=score, reasons=(), metrics=(), detectors=(), action=guardrail(score))
     odds = math.exp(sum(each.weight * _FURTHER**place for place, each in enumerate(odd)))
-    score = odds / (1 + odds)
+    score = round(odds / (1 + odds), _DIGITS)
     return Fused(
         score=score,
         reasons=_first(reason for each in odd for reason in each.finding.reasons),

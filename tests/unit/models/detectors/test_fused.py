@@ -30,8 +30,9 @@ def together(*heard: Heard) -> Fused:
 
 @given(score=st.floats(0, 0.999))
 def test_a_detector_alone_of_which_nothing_is_known_is_believed_as_it_is(score: float) -> None:
-    """The score of one is its own."""
-    assert together(said(score)).score == pytest.approx(score)
+    """The score of one is its own, and so is its action."""
+    assert together(said(score)).score == pytest.approx(score, abs=1e-9)
+    assert together(said(0.6)).action is Guardrail.ALERT
 
 
 def test_two_that_agree_are_odder_than_one() -> None:
@@ -83,7 +84,7 @@ def test_the_order_does_not_matter(heard: list[Heard], seed: int) -> None:
     """It is the same set of findings; the reasons of equals may trade places."""
     mixed = random.Random(seed).sample(heard, len(heard))
 
-    assert fused(mixed).score == pytest.approx(fused(heard).score)
+    assert fused(mixed).score == pytest.approx(fused(heard).score, abs=2e-9)
 
 
 @given(heard=st.lists(HEARD, min_size=1, max_size=6), higher=SCORES)
@@ -91,7 +92,7 @@ def test_a_higher_finding_never_lowers_the_score(heard: list[Heard], higher: flo
     """Nor does one more of them."""
     first = heard[0].model_copy(update={"finding": Finding(score=max(higher, heard[0].finding.score))})
 
-    assert fused([first, *heard[1:]]).score >= fused(heard).score - 1e-12 >= fused(heard[1:]).score - 2e-12
+    assert fused([first, *heard[1:]]).score >= fused(heard).score - 2e-9 >= fused(heard[1:]).score - 4e-9
 
 
 @given(right=st.integers(0, 1_000), false=st.integers(1, 1_000))
