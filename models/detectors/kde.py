@@ -75,8 +75,10 @@ class Kde:
         ordered = np.array(self._values.ordered())
         together = int(_NEIGHBOURS * len(ordered))
         widths = ordered[together:] - ordered[:-together]
-        away = (ordered - value) / self._width(float(np.partition(widths, len(widths) // 2)[len(widths) // 2]))
-        return float((1.0 / (1.0 + away * away)).sum())
+        width = self._width(float(np.partition(widths, len(widths) // 2)[len(widths) // 2]))
+        with np.errstate(over="ignore"):
+            away = (ordered - value) / width
+            return float((1.0 / (1.0 + away * away)).sum())
 
     def _width(self, of_a_tenth: float) -> float:
         low, middle, high = (self._values.quantile(share) for share in (0.05, 0.5, 0.95))

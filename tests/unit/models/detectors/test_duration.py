@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.detectors.contract import Finding
 from models.detectors.duration import Duration
-from tests.unit.models.detectors.series import START
+from tests.unit.models.detectors.series import START, VALUES
 
 ODD = 0.5
 DICE = random.Random(3)
@@ -88,3 +88,11 @@ def test_a_row_of_three_is_refused() -> None:
     """A third value would have no meaning."""
     with pytest.raises(ValueError, match="got 3 values"):
         Duration().observe(START, (1.0, 2.0, 3.0))
+
+
+@given(rows=st.lists(st.tuples(VALUES, VALUES), max_size=30))
+def test_any_durations_are_scored(rows) -> None:
+    """Whatever is missing, negative, huge or no number."""
+    detector = known()
+
+    assert all(0 <= detector.observe(START, row).score <= 1 for row in rows)

@@ -73,3 +73,8 @@ def test_the_density_is_that_of_the_kernel() -> None:
     assert detector._width(0.0) == 1.5
     assert detector._near(11.5) == pytest.approx(20 / (1 + (11.5 / 1.5) ** 2) + 10 / 2 + 10 / (1 + (18.5 / 1.5) ** 2))
     assert detector._near(25.5) == pytest.approx(20 / (1 + 17**2) + 10 / (1 + (15.5 / 1.5) ** 2) + 10 / 10)
+
+
+def test_the_smallest_and_the_largest_numbers_are_scored() -> None:
+    """A googol among what is hardly above zero is odd, and nothing overflows."""
+    assert told([*[1e-60 * (1 + number % 7) for number in range(100)], 1e100])[-1].score > ODD
