@@ -78,11 +78,9 @@ class _Shift:
 class Mixture:
     """Scores how far the mix of the latest interval is from the usual one, against how far it usually is: a margin is .5.
 
-    All templates together count, and the one that shifted most alone, whichever is odder.
-
-    A row is the lines of each template by its number, without those that did not come; None for an interval of which nothing
-    is known. More or fewer lines of the same mix are usual. `metrics` are the numbers of the templates to blame.
-    It knows at most 2,000 templates: the rarest make room.
+    Either all templates together or the one that shifted most, whichever is odder. A row is the lines of each template by its
+    number, without those that did not come; None for an interval of which nothing is known. More or fewer lines of the same
+    mix are usual. `metrics` are the numbers of the templates to blame. It knows at most 2,000 templates: the rarest make room.
     """
 
     def __init__(self) -> None:
