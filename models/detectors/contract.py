@@ -22,9 +22,8 @@ class Finding(Value):
     metrics: tuple[str, ...] = ()
 
 
-class Detector(Protocol):
-    def observe(self, at: datetime, row: Sequence[float | None]) -> Finding:
-        """Score the next row, one value for each metric, and learn from it. `at` never goes back."""
+class Learner(Protocol):
+    """What can be laid down and taken up again."""
 
     def state(self) -> dict[str, JsonValue]:
         """All that it has learnt, as JSON; of bounded size."""
@@ -32,3 +31,8 @@ class Detector(Protocol):
     @classmethod
     def restored(cls, state: dict[str, JsonValue]) -> Self:
         """The detector that `state` was taken from: it scores the next row alike."""
+
+
+class Detector(Learner, Protocol):
+    def observe(self, at: datetime, row: Sequence[float | None]) -> Finding:
+        """Score the next row, one value for each metric, and learn from it. `at` never goes back."""

@@ -8,14 +8,16 @@ quantile of the rows learnt from.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
-from sklearn.ensemble import IsolationForest
 
 from models.detectors.contract import Finding
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest
 
 QUANTILE = 0.999
 TREES = 100
@@ -59,6 +61,8 @@ class Forest:
         Raises:
             ValueError: there is no row, or the metrics are not as many as named.
         """
+        from sklearn.ensemble import IsolationForest
+
         if not len(rows):
             raise ValueError("expected at least one row to learn from")
         raw = np.array([_numbers(row) for row in rows])
@@ -130,7 +134,7 @@ def _absent(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([2 * column.min() - column.max() - 1 if len(column) else -1.0 for column in seen])
 
 
-def _flat(grown: IsolationForest, absent: NDArray[np.float64]) -> _Trees:
+def _flat(grown: "IsolationForest", absent: NDArray[np.float64]) -> _Trees:
     trees = [estimator.tree_ for estimator in grown.estimators_]
     starts = np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])])[:-1]
     leaf = np.concatenate([tree.children_left == -1 for tree in trees])

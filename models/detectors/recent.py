@@ -1,8 +1,8 @@
 """The last numbers of a series: in the order of their size, or only their largest."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from domain.base import Value
@@ -28,6 +28,23 @@ class Recent:
     def quantile(self, share: float) -> float:
         """The number that a `share` of them do not exceed; there must be one at least."""
         return self._ordered[min(len(self._ordered) - 1, int(share * len(self._ordered)))]
+
+    def share_below(self, number: float) -> float:
+        """The share of them that is less than `number`; there must be one at least."""
+        return bisect_left(self._ordered, number) / len(self._ordered)
+
+    def place(self, number: float) -> tuple[int, int]:
+        """How many of them are less than `number`, and how many are equal to it."""
+        below = bisect_left(self._ordered, number)
+        return below, bisect_right(self._ordered, number, lo=below) - below
+
+    def ordered(self) -> Sequence[float]:
+        """All of them in the order of their size."""
+        return self._ordered
+
+    def last(self) -> float:
+        """The one that came last; there must be one."""
+        return self._arrived[-1]
 
     def numbers(self) -> tuple[float, ...]:
         """All of them as they came: enough to build an equal one."""

@@ -1,16 +1,17 @@
 """When so many errors are odd, and when they are not."""
 
+import json
 import random
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.detectors.burst import Burst
 from models.detectors.contract import Finding
 from models.detectors.rate import Rate
-from tests.unit.models.detectors.series import START
+from tests.unit.models.detectors.series import START, VALUES
 
 ODD = 0.5
 TEN_SECONDS = timedelta(seconds=10)
@@ -148,3 +149,17 @@ def test_a_row_of_three_is_refused() -> None:
     """A third value would have no meaning."""
     with pytest.raises(ValueError, match="expected the errors, or the errors and the tries, got 3 values"):
         Burst().observe(START, (1.0, 2.0, 3.0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(VALUES, VALUES), max_size=30), more=st.lists(st.tuples(VALUES, VALUES), max_size=10))
+def test_any_errors_and_tries_are_scored_alike_before_and_after_it_is_restored(rows, more) -> None:
+    """Whatever is missing, huge or no number."""
+    first = Burst()
+    for row in rows:
+        first.observe(START, row)
+    second = Burst.restored(json.loads(json.dumps(first.state())))
+    findings = [first.observe(START, row) for row in more]
+
+    assert [second.observe(START, row) for row in more] == findings
+    assert all(0 <= finding.score <= 1 for finding in findings)

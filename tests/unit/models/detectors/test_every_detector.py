@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detectors import SERIES
+from models.detectors import ARRIVALS, SERIES
 from models.detectors.contract import Detector
 from tests.unit.models.detectors.series import TAILS, Rows, after, daily, observed, steady, with_tail
 
-DETECTORS = pytest.mark.parametrize("detector", SERIES.values(), ids=SERIES)
+ALL = SERIES | ARRIVALS
+DETECTORS = pytest.mark.parametrize("detector", ALL.values(), ids=ALL)
 HISTORY = daily(16)
 
 
@@ -64,7 +65,7 @@ def test_the_state_stops_growing(detector: type[Detector]) -> None:
     assert _numbers(watcher.state()) <= early * 1.05
 
 
-@DETECTORS
+@pytest.mark.parametrize("detector", SERIES.values(), ids=SERIES)
 def test_a_missing_value_is_not_a_zero(detector: type[Detector]) -> None:
     """Missing values score nothing, are never learnt, and leave the next value as usual as it was."""
     gap: Rows = after(HISTORY, *[None] * 48)
