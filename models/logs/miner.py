@@ -40,6 +40,11 @@ class Template(Value):
     exemplar: str
     absorbed: tuple[int, ...] = ()
 
+    @property
+    def rate(self) -> float:
+        """Sightings per second."""
+        return per_second(self.count, self.first, self.last)
+
 
 class MinerState(Value):
     """All that a miner has learnt."""
@@ -229,6 +234,11 @@ class Miner:
             for old in self._known[number].absorbed:
                 del self._heirs[old]
             self._forget(number)
+
+
+def per_second(count: int, first: float, last: float) -> float:
+    """How often something is seen from its first sighting to its last; 0 when all were at one time."""
+    return (count - 1) / (last - first) if last > first else 0.0
 
 
 def _columns(parts: tuple[str, ...]) -> Iterable[tuple[str, _Column]]:
