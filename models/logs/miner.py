@@ -29,7 +29,8 @@ _Column = tuple[int, int, int, int]
 class Template(Value):
     """A template as it stands: `number` is its name in this miner, times are seconds since the epoch.
 
-    `absorbed` are the numbers of the templates that became this one.
+    `placed` orders templates: of two that a line fits, it belongs to the one placed first. `absorbed` are the numbers of
+    the templates that became this one.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Template(Value):
     first: float
     last: float
     exemplar: str
+    placed: int = 0
     absorbed: tuple[int, ...] = ()
 
     @property
@@ -47,9 +49,18 @@ class Template(Value):
 
 
 class MinerState(Value):
-    """All that a miner has learnt."""
+    """All that a miner has learnt; the templates may stand in any order."""
 
     templates: tuple[Template, ...]
+    following: int
+    lines: int
+
+
+class Changes(Value):
+    """What differs from what is stored: templates that are new or other than there, and numbers of those that are no more."""
+
+    templates: tuple[Template, ...]
+    gone: tuple[int, ...]
     following: int
     lines: int
 
@@ -68,6 +79,7 @@ class _Known:
     first: float
     last: float
     exemplar: str
+    placed: int
     count: int = 0
     absorbed: list[int] = field(default_factory=list)
 
@@ -84,6 +96,7 @@ class Miner:
         self._by_parts: dict[tuple[str, ...], int] = {}
         self._columns: dict[_Column, dict[str, int]] = {}
         self._generalised: dict[int, list[int]] = {}
+        self._stored: dict[int, int] = {}
         self._next = 0
         self._lines = 0
         self._once = 0
@@ -111,18 +124,7 @@ class Miner:
         return number if number in self._known else None
 
     def templates(self) -> tuple[Template, ...]:
-        return tuple(
-            Template(
-                number=number,
-                text=text(known.parts),
-                count=known.count,
-                first=known.first,
-                last=known.last,
-                exemplar=known.exemplar,
-                absorbed=tuple(known.absorbed),
-            )
-            for number, known in self._known.items()
-        )
+        return tuple(_template(number, known) for number, known in self._known.items())
 
     def state(self) -> MinerState:
         return MinerState(templates=self.templates(), following=self._next, lines=self._lines)
@@ -131,11 +133,27 @@ class Miner:
     def restored(cls, state: MinerState, *, most: int = MOST, extra: Sequence[re.Pattern[str]] = ()) -> Self:
         """The miner that `state` was taken from: it places the next line alike."""
         miner = cls(most=most, extra=extra)
-        for each in state.templates:
-            known = _Known(tokens(each.text), each.first, each.last, each.exemplar, each.count, list(each.absorbed))
-            miner._adopt(each.number, known)
+        for each in sorted(state.templates, key=lambda each: each.placed):
+            miner._adopt(each.number, _known(each))
         miner._next, miner._lines = state.following, state.lines
+        miner._stored = {number: known.count for number, known in miner._known.items()}
         return miner
+
+    def changes(self) -> Changes:
+        """What is to be stored so that all of `state` is; it goes on to be told until `stored` says that it is there."""
+        changed = (each for each in self._known.items() if self._stored.get(each[0]) != each[1].count)
+        return Changes(
+            templates=tuple(_template(number, known) for number, known in changed),
+            gone=tuple(sorted(self._stored.keys() - self._known.keys())),
+            following=self._next,
+            lines=self._lines,
+        )
+
+    def stored(self, changes: Changes) -> None:
+        """These changes are stored. A template differs from its stored row whenever its count does: counts only grow."""
+        for number in changes.gone:
+            self._stored.pop(number, None)
+        self._stored.update((each.number, each.count) for each in changes.templates)
 
     def merge(self, other: "Miner") -> dict[int, int]:
         """Take in what another worker learnt; tells under which number each of its templates goes here."""
@@ -173,9 +191,13 @@ class Miner:
             if _covers(self._known[number].parts, parts):
                 return number
         self._make_room()
-        number, self._next = self._next, self._next + 1
-        self._adopt(number, _Known(parts, at, at, exemplar))
+        number = self._draw()
+        self._adopt(number, _Known(parts, at, at, exemplar, placed=number))
         return self._settle(number)
+
+    def _draw(self) -> int:
+        number, self._next = self._next, self._next + 1
+        return number
 
     def _adopt(self, number: int, known: _Known) -> None:
         self._known[number] = known
@@ -205,6 +227,7 @@ class Miner:
             first=min(each.first for each in members),
             last=max(each.last for each in members),
             exemplar=members[0].exemplar,
+            placed=self._draw(),
             count=sum(each.count for each in members),
             absorbed=[*numbers[1:], *(old for each in members for old in each.absorbed)],
         )
@@ -234,6 +257,31 @@ class Miner:
             for old in self._known[number].absorbed:
                 del self._heirs[old]
             self._forget(number)
+
+
+def _template(number: int, known: _Known) -> Template:
+    return Template(
+        number=number,
+        text=text(known.parts),
+        count=known.count,
+        first=known.first,
+        last=known.last,
+        exemplar=known.exemplar,
+        placed=known.placed,
+        absorbed=tuple(known.absorbed),
+    )
+
+
+def _known(template: Template) -> _Known:
+    return _Known(
+        parts=tokens(template.text),
+        first=template.first,
+        last=template.last,
+        exemplar=template.exemplar,
+        placed=template.placed,
+        count=template.count,
+        absorbed=list(template.absorbed),
+    )
 
 
 def per_second(count: int, first: float, last: float) -> float:
