@@ -21,6 +21,7 @@ MOST = 10_000
 
 _EXEMPLAR = 1_000
 _SHAPES_PER_TEMPLATE = 8
+_CHARACTERS_PER_TEMPLATE = 1_000
 _IDENTIFIER = re.compile(r"[<\d./_@\-$#%]")
 
 _Column = tuple[int, int, int, int]
@@ -93,6 +94,7 @@ class Miner:
         self._known: dict[int, _Known] = {}
         self._heirs: dict[int, int] = {}
         self._by_shape: dict[str, int] = {}
+        self._characters = 0
         self._by_parts: dict[tuple[str, ...], int] = {}
         self._columns: dict[_Column, dict[str, int]] = {}
         self._generalised: dict[int, list[int]] = {}
@@ -179,9 +181,12 @@ class Miner:
         return (1 - expected) / count if self._lines > 1 else 0.0
 
     def _remember(self, shape: str, number: int) -> None:
-        if len(self._by_shape) >= self._most * _SHAPES_PER_TEMPLATE:
+        is_full = len(self._by_shape) >= self._most * _SHAPES_PER_TEMPLATE
+        if is_full or self._characters >= self._most * _CHARACTERS_PER_TEMPLATE:
             self._by_shape.clear()
+            self._characters = 0
         self._by_shape[shape] = number
+        self._characters += len(shape)
 
     def _place(self, shape: str, at: float, exemplar: str) -> int:
         parts = tokens(shape)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -199,6 +200,18 @@ def test_memory_is_bounded(lines):
     for at, line in enumerate(lines):
         miner.take(line, float(at))
         assert len(miner.templates()) <= 10
+
+
+def test_long_lines_are_not_remembered_without_end():
+    """Of lines of one word each, as long as a line may be, little more stays than the templates."""
+    miner = Miner(most=10)
+    tracemalloc.start()
+    for at in range(600):
+        miner.take("".join(chr(97 + at // 26**place % 26) for place in range(4)) * 1_024, float(at))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert size < 1_000_000
 
 
 def test_the_longest_unseen_makes_room():
