@@ -60,7 +60,8 @@ class Sum(Value):
 class LogTemplate(Value):
     """What lines of a service say once their variable parts are taken out; `number` is its name in that service.
 
-    `absorbed` are the numbers of the templates that became this one.
+    `placed` orders templates: a line that fits two belongs to the one placed first. `absorbed` are the numbers of the
+    templates that became this one.
     """
 
     number: int
@@ -69,6 +70,7 @@ class LogTemplate(Value):
     first_seen_at: Instant
     last_seen_at: Instant
     exemplar: str
+    placed: int
     absorbed: tuple[int, ...] = ()
 
 

@@ -117,8 +117,8 @@ class Monitors:
                 is_awake=True,
                 version=monitor.version + 1,
                 cursor=arrivals[-1].cursor,
-                next_template=taken.next_template,
-                lines=taken.lines,
+                next_template=taken.mined.next_template,
+                lines=taken.mined.lines,
             )
             await monitors.advance(session, ref, read)
             await log_templates.put(session, ref, taken.mined.changed)

@@ -27,6 +27,7 @@ class LogTemplateRow(SQLModel, table=True):
     first_seen_at: datetime = Field(sa_column=moment())
     last_seen_at: datetime = Field(sa_column=moment())
     exemplar: str
+    placed: int
     absorbed: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
 
 

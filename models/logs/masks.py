@@ -12,6 +12,7 @@ LONGEST = 4_096
 """Of a longer line the rest is not read: what a line is about stands at its beginning."""
 
 _MOST_WORDS = 100_000
+_LONGEST_WORD = 100
 _ID = (
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![A-Za-z0-9])",
     r"[a-z][a-z0-9+.-]{1,16}://[^\s\"'<>()\[\],]+",
@@ -53,7 +54,7 @@ class _Words(dict[str, str]):
     def __missing__(self, word: str) -> str:
         if _MAY_VARY.search(word) is not None:
             return _LIST.sub(VARIABLE, _IN_WORD.sub(VARIABLE, word))
-        if len(self) < _MOST_WORDS:
+        if len(word) <= _LONGEST_WORD and len(self) < _MOST_WORDS:
             self[word] = word
         return word
 

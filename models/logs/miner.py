@@ -21,6 +21,7 @@ MOST = 10_000
 
 _EXEMPLAR = 1_000
 _SHAPES_PER_TEMPLATE = 8
+_CHARACTERS_PER_TEMPLATE = 1_000
 _IDENTIFIER = re.compile(r"[<\d./_@\-$#%]")
 
 _Column = tuple[int, int, int, int]
@@ -29,7 +30,8 @@ _Column = tuple[int, int, int, int]
 class Template(Value):
     """A template as it stands: `number` is its name in this miner, times are seconds since the epoch.
 
-    `absorbed` are the numbers of the templates that became this one.
+    `placed` orders templates: of two that a line fits, it belongs to the one placed first. `absorbed` are the numbers of
+    the templates that became this one.
     """
 
     number: int
@@ -38,13 +40,28 @@ class Template(Value):
     first: float
     last: float
     exemplar: str
+    placed: int = 0
     absorbed: tuple[int, ...] = ()
+
+    @property
+    def rate(self) -> float:
+        """Sightings per second."""
+        return per_second(self.count, self.first, self.last)
 
 
 class MinerState(Value):
-    """All that a miner has learnt."""
+    """All that a miner has learnt; the templates may stand in any order."""
 
     templates: tuple[Template, ...]
+    following: int
+    lines: int
+
+
+class Changes(Value):
+    """What differs from what is stored: templates that are new or other than there, and numbers of those that are no more."""
+
+    templates: tuple[Template, ...]
+    gone: tuple[int, ...]
     following: int
     lines: int
 
@@ -63,6 +80,7 @@ class _Known:
     first: float
     last: float
     exemplar: str
+    placed: int
     count: int = 0
     absorbed: list[int] = field(default_factory=list)
 
@@ -76,9 +94,11 @@ class Miner:
         self._known: dict[int, _Known] = {}
         self._heirs: dict[int, int] = {}
         self._by_shape: dict[str, int] = {}
+        self._characters = 0
         self._by_parts: dict[tuple[str, ...], int] = {}
         self._columns: dict[_Column, dict[str, int]] = {}
         self._generalised: dict[int, list[int]] = {}
+        self._stored: dict[int, int] = {}
         self._next = 0
         self._lines = 0
         self._once = 0
@@ -105,31 +125,8 @@ class Miner:
         number = self._heir(number)
         return number if number in self._known else None
 
-    @property
-    def following(self) -> int:
-        """The number that the next template will have."""
-        return self._next
-
-    @property
-    def lines(self) -> int:
-        """How many lines were ever taken."""
-        return self._lines
-
-    def template(self, number: int) -> Template:
-        """Raises KeyError: it is forgotten, or has become part of another."""
-        known = self._known[number]
-        return Template(
-            number=number,
-            text=text(known.parts),
-            count=known.count,
-            first=known.first,
-            last=known.last,
-            exemplar=known.exemplar,
-            absorbed=tuple(known.absorbed),
-        )
-
     def templates(self) -> tuple[Template, ...]:
-        return tuple(self.template(number) for number in self._known)
+        return tuple(_template(number, known) for number, known in self._known.items())
 
     def state(self) -> MinerState:
         return MinerState(templates=self.templates(), following=self._next, lines=self._lines)
@@ -138,11 +135,27 @@ class Miner:
     def restored(cls, state: MinerState, *, most: int = MOST, extra: Sequence[re.Pattern[str]] = ()) -> Self:
         """The miner that `state` was taken from: it places the next line alike."""
         miner = cls(most=most, extra=extra)
-        for each in state.templates:
-            known = _Known(tokens(each.text), each.first, each.last, each.exemplar, each.count, list(each.absorbed))
-            miner._adopt(each.number, known)
+        for each in sorted(state.templates, key=lambda each: each.placed):
+            miner._adopt(each.number, _known(each))
         miner._next, miner._lines = state.following, state.lines
+        miner._stored = {number: known.count for number, known in miner._known.items()}
         return miner
+
+    def changes(self) -> Changes:
+        """What is to be stored so that all of `state` is; it goes on to be told until `stored` says that it is there."""
+        changed = (each for each in self._known.items() if self._stored.get(each[0]) != each[1].count)
+        return Changes(
+            templates=tuple(_template(number, known) for number, known in changed),
+            gone=tuple(sorted(self._stored.keys() - self._known.keys())),
+            following=self._next,
+            lines=self._lines,
+        )
+
+    def stored(self, changes: Changes) -> None:
+        """These changes are stored. A template differs from its stored row whenever its count does: counts only grow."""
+        for number in changes.gone:
+            self._stored.pop(number, None)
+        self._stored.update((each.number, each.count) for each in changes.templates)
 
     def merge(self, other: "Miner") -> dict[int, int]:
         """Take in what another worker learnt; tells under which number each of its templates goes here."""
@@ -168,9 +181,12 @@ class Miner:
         return (1 - expected) / count if self._lines > 1 else 0.0
 
     def _remember(self, shape: str, number: int) -> None:
-        if len(self._by_shape) >= self._most * _SHAPES_PER_TEMPLATE:
+        is_full = len(self._by_shape) >= self._most * _SHAPES_PER_TEMPLATE
+        if is_full or self._characters >= self._most * _CHARACTERS_PER_TEMPLATE:
             self._by_shape.clear()
+            self._characters = 0
         self._by_shape[shape] = number
+        self._characters += len(shape)
 
     def _place(self, shape: str, at: float, exemplar: str) -> int:
         parts = tokens(shape)
@@ -180,9 +196,13 @@ class Miner:
             if _covers(self._known[number].parts, parts):
                 return number
         self._make_room()
-        number, self._next = self._next, self._next + 1
-        self._adopt(number, _Known(parts, at, at, exemplar))
+        number = self._draw()
+        self._adopt(number, _Known(parts, at, at, exemplar, placed=number))
         return self._settle(number)
+
+    def _draw(self) -> int:
+        number, self._next = self._next, self._next + 1
+        return number
 
     def _adopt(self, number: int, known: _Known) -> None:
         self._known[number] = known
@@ -212,6 +232,7 @@ class Miner:
             first=min(each.first for each in members),
             last=max(each.last for each in members),
             exemplar=members[0].exemplar,
+            placed=self._draw(),
             count=sum(each.count for each in members),
             absorbed=[*numbers[1:], *(old for each in members for old in each.absorbed)],
         )
@@ -241,6 +262,36 @@ class Miner:
             for old in self._known[number].absorbed:
                 del self._heirs[old]
             self._forget(number)
+
+
+def _template(number: int, known: _Known) -> Template:
+    return Template(
+        number=number,
+        text=text(known.parts),
+        count=known.count,
+        first=known.first,
+        last=known.last,
+        exemplar=known.exemplar,
+        placed=known.placed,
+        absorbed=tuple(known.absorbed),
+    )
+
+
+def _known(template: Template) -> _Known:
+    return _Known(
+        parts=tokens(template.text),
+        first=template.first,
+        last=template.last,
+        exemplar=template.exemplar,
+        placed=template.placed,
+        count=template.count,
+        absorbed=list(template.absorbed),
+    )
+
+
+def per_second(count: int, first: float, last: float) -> float:
+    """How often something is seen from its first sighting to its last; 0 when all were at one time."""
+    return (count - 1) / (last - first) if last > first else 0.0
 
 
 def _columns(parts: tuple[str, ...]) -> Iterable[tuple[str, _Column]]:

@@ -44,9 +44,9 @@ def read(text: str) -> Record:
     return _read(clean(text[:LONGEST]), _DEEPEST)
 
 
-def of_fields(named: Mapping[str, Any]) -> Record:
-    """The record that these fields are, whatever their logger calls them; its message is empty where no field has one."""
-    return _of_fields(named, "", _DEEPEST)
+def of_fields(named: Mapping[str, Any], text: str = "") -> Record:
+    """The record that these fields are, whatever their logger calls them; `text` is its message where no field is one."""
+    return _of_fields(named, clean(text[:LONGEST]).strip(), _DEEPEST)
 
 
 def _read(text: str, depth: int) -> Record:

@@ -23,10 +23,12 @@ _MANY = 2
 
 
 class Mined(Value):
-    """How the templates have changed: what each is now, and which are none any more."""
+    """How the templates have changed: what each is now, which are none any more, how many numbers and lines were given."""
 
-    changed: tuple[LogTemplate, ...] = ()
-    gone: tuple[int, ...] = ()
+    changed: tuple[LogTemplate, ...]
+    gone: tuple[int, ...]
+    next_template: int
+    lines: int
 
 
 class Lines:
@@ -35,8 +37,6 @@ class Lines:
     def __init__(self, miner: Miner | None = None, burst: Burst | None = None) -> None:
         self._miner = miner or Miner()
         self._burst = burst or Burst(EVERY)
-        self._stored = {each.number for each in self._miner.templates()}
-        self._touched: set[int] = set()
         self._began: datetime | None = None
         self._seen_at: datetime | None = None
         self._errors = self._lines = 0
@@ -50,22 +50,11 @@ class Lines:
         miner = Miner.restored(MinerState(templates=known, following=following, lines=lines))
         return cls(miner, Burst.restored(dict(burst)) if burst else None)
 
-    @property
-    def following(self) -> int:
-        """The number that the next template will have."""
-        return self._miner.following
-
-    @property
-    def lines(self) -> int:
-        """How many lines were ever taken."""
-        return self._miner.lines
-
     def take(self, arrival: Arrival, text: str, seen: list[Observation]) -> str:
         """How bad the line is; when it begins an interval, what is said of the one before goes to `seen`."""
         record = read(text)
         level = of_word(arrival.severity or "") or record.level
-        sighting = self._miner.take(record.message or text, arrival.received_at.timestamp())
-        self._touched.add(sighting.number)
+        self._miner.take(record.message or text, arrival.received_at.timestamp())
         self._turn(arrival.received_at, seen)
         self._lines += 1
         self._errors += level in ERRORS
@@ -81,12 +70,10 @@ class Lines:
 
     def mined(self) -> Mined:
         """How the templates have changed since this was last asked."""
-        numbers = {self._miner.current(number) for number in self._touched}
-        changed = [self._miner.template(number) for number in numbers if number is not None]
-        gone = {number for number in self._stored if self._miner.current(number) != number}
-        self._touched.clear()
-        self._stored = self._stored - gone | {each.number for each in changed}
-        return Mined(changed=tuple(_stored(each) for each in changed), gone=tuple(sorted(gone)))
+        changes = self._miner.changes()
+        self._miner.stored(changes)
+        changed = tuple(_stored(each) for each in changes.templates)
+        return Mined(changed=changed, gone=changes.gone, next_template=changes.following, lines=changes.lines)
 
     def unkept(self) -> list[Learnt]:
         """What has been learnt of errors since this was last asked."""
@@ -127,6 +114,7 @@ def _stored(mined: Template) -> LogTemplate:
         first_seen_at=datetime.fromtimestamp(mined.first, tz=UTC),
         last_seen_at=datetime.fromtimestamp(mined.last, tz=UTC),
         exemplar=mined.exemplar,
+        placed=mined.placed,
         absorbed=mined.absorbed,
     )
 
@@ -139,5 +127,6 @@ def _mined(stored: LogTemplate) -> Template:
         first=stored.first_seen_at.timestamp(),
         last=stored.last_seen_at.timestamp(),
         exemplar=stored.exemplar,
+        placed=stored.placed,
         absorbed=stored.absorbed,
     )

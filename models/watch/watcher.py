@@ -23,13 +23,11 @@ State = Mapping[tuple[str, str], Mapping[str, JsonValue]]
 
 
 class Taken(Value):
-    """What came of arrivals: what detectors say of their subjects, sums of one and five minutes, templates, counts of lines."""
+    """What came of arrivals: what detectors say of their subjects, sums of one and of five minutes, and templates."""
 
     observations: tuple[Observation, ...]
     sums: dict[int, tuple[Sum, ...]]
     mined: Mined
-    next_template: int
-    lines: int
 
 
 class Watcher:
@@ -57,8 +55,6 @@ class Watcher:
             observations=tuple(seen),
             sums=sums(zip(arrivals, subjects, strict=True)),
             mined=self._lines.mined(),
-            next_template=self._lines.following,
-            lines=self._lines.lines,
         )
 
     def unkept(self) -> list[Learnt]:

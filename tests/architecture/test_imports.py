@@ -21,7 +21,7 @@ ENTRIES = {
 COMMAND_LINE = {"commands", "settings", "stack", "demo", "domain", "adapters.pipeline_file", "adapters.signing"}
 THIRD_PARTIES = {
     "domain": {"pydantic", "pydantic_core", "rfc8785"},
-    "models": {"pydantic", "numpy", "scipy", "sklearn", "xgboost"},
+    "models": {"pydantic", "numpy", "scipy", "sklearn", "xgboost", "re2"},
 }
 OURS = frozenset({*ROOMS, "bootstrap", "cli", "outside", "provision", "settings", "worker"})
 

@@ -57,6 +57,7 @@ _STATEMENTS = (
   first_seen_at timestamptz not null,
   last_seen_at timestamptz not null,
   exemplar text not null,
+  placed bigint not null,
   absorbed bigint[] not null default '{}',
   primary key (org_id, environment, service, number)
 )""",

@@ -36,6 +36,15 @@ from models.logs.levels import Level
         ("2020-01-01T00:00:00.000Z\tERROR\tdb/store.go:12\tit failed", Level.ERROR, "it failed"),
         ("03-17 16:13:38.811  1702  2395 D WindowManager: drawn", Level.DEBUG, "drawn"),
         ("2023-01-30T11:50:59.97Z stderr F 2023/01/30 11:50:59 FATAL gone", Level.CRITICAL, "gone"),
+        ("ERROR c.acme.Store: ERROR IN ORDER", Level.ERROR, "ERROR IN ORDER"),
+        ("20200102T030405Z WARN slow", Level.WARNING, "slow"),
+        ("20200102-03:04:05:678|slow", None, "slow"),
+        ("2020-01-01 00:00:00.1234|ERROR|Acme.Orders.Store|it failed", Level.ERROR, "it failed"),
+        ("20200102-0:4:5:678|Orders|30002312|it failed", None, "it failed"),
+        ("2020-01-01 00:00:00.123 | ERROR    | acme.orders:place:12 - it failed", Level.ERROR, "it failed"),
+        ("2020-01-01 00:00:00.008 25746 INFO nova.wsgi.server [req-1 2 - - -] ready", Level.INFO, "ready"),
+        ("api-1  | 2020-01-01 00:00:00 WARN slow", Level.WARNING, "slow"),
+        ("[pod/api-1/app] 2020-01-01T00:00:00Z WARN slow", Level.WARNING, "slow"),
         ("fail: Acme.Orders.Store[12]", Level.ERROR, ""),
         ("2009/11/10 23:00:00 hello world", None, "hello world"),
         ("error: cannot compile", Level.ERROR, "cannot compile"),
@@ -52,7 +61,8 @@ def test_the_head_is_what_the_logger_wrote(line, level, message):
 @pytest.mark.parametrize(
     "line",
     ["Error: boom", "ValueError: bad", "3 errors found", "Errors were found", "user ERROR seen", "[payment] failed", "May I?",
-     "10 items", "-", "<b>bold</b>", "{}", "INFORMATION wanted", "infos: none", ""],
+     "10 items", "-", "<b>bold</b>", "{}", "INFORMATION wanted", "infos: none",
+     "since 2020-01-01 it failed", "20201231 10 rows", ""],
 )  # fmt: skip
 def test_a_line_without_a_head_is_all_message(line):
     """Words that look like a head and are none stay where they are."""

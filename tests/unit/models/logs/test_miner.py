@@ -1,7 +1,11 @@
 """Templates of log lines."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -9,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.logs.masks import Masks, is_word, text, tidy, tokens
-from models.logs.miner import Miner, MinerState
+from models.logs.miner import Changes, Miner, MinerState, Template
 
 WORDS = st.sampled_from(
     ["job", "42", "from", "10.0.0.7", "failed", "RUNNING", "user=root", "(x)", "<*>", "/var/log/a", "a:b", "<", '"']
@@ -103,6 +107,80 @@ def test_a_restored_miner_goes_on_alike(before, after):
     assert [miner.take(line, 2.0) for line in after] == [again.take(line, 2.0) for line in after]
 
 
+class Rows:
+    """A store of a row for each template, in no order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Template] = {}
+        self.following = self.lines = 0
+
+    def write(self, miner: Miner) -> Changes:
+        changes = miner.changes()
+        for number in changes.gone:
+            del self.rows[number]
+        self.rows.update((each.number, each) for each in changes.templates)
+        self.following, self.lines = changes.following, changes.lines
+        miner.stored(changes)
+        return changes
+
+    def read(self) -> MinerState:
+        rows = tuple(self.rows[number] for number in sorted(self.rows, reverse=True))
+        return MinerState(templates=rows, following=self.following, lines=self.lines)
+
+
+@given(st.lists(LINES, max_size=4), LINES, LINES)
+def test_rows_of_what_changed_are_the_state(batches, theirs, after):
+    """Whoever stores the changes of each batch has all, and a miner of these rows goes on alike."""
+    miner, other, rows = Miner(most=8), Miner(), Rows()
+    for at, lines in enumerate(batches):
+        for line in lines:
+            miner.take(line, float(at))
+        rows.write(miner)
+    for line in theirs:
+        other.take(line, 9.0)
+    miner.merge(other)
+    rows.write(miner)
+
+    again = Miner.restored(rows.read(), most=8)
+
+    assert again.state() == miner.state()
+    assert [miner.take(line, 10.0) for line in after] == [again.take(line, 10.0) for line in after]
+
+
+def test_only_what_changed_is_told():
+    """A template not seen since is not stored again; one that became part of another goes."""
+    miner, rows = Miner(), Rows()
+    numbers = [miner.take(line, 0.0).number for line in ("all is well", "login of ann refused", "login of bob refused")]
+    rows.write(miner)
+    assert (miner.changes().templates, miner.changes().gone) == ((), ())
+
+    for name in ("cid", "dan"):
+        miner.take(f"login of {name} refused", 1.0)
+    told = miner.changes()
+
+    assert [(each.number, each.count) for each in told.templates] == [(numbers[1], 4)]
+    assert told.gone == (numbers[2],)
+    assert miner.changes() == told
+
+
+def test_nothing_is_stored_that_differs_from_process_to_process():
+    """Python salts the hashes of text anew in each process; rows of one are read by another."""
+    program = (
+        "from models.logs.miner import Miner\n"
+        "miner = Miner()\n"
+        "for n in range(200): miner.take(f'{chr(97 + n % 26)} user={chr(97 + n % 7)} of job {n} at {n % 3}x', float(n))\n"
+        "print(miner.state().model_dump_json())"
+    )
+    states = {
+        subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert len(states) == 1
+
+
 @given(LINES, LINES)
 def test_merged_miners_lose_no_line(ours, theirs):
     """After a merge every count is kept, and each of the other's templates has its place here."""
@@ -122,6 +200,18 @@ def test_memory_is_bounded(lines):
     for at, line in enumerate(lines):
         miner.take(line, float(at))
         assert len(miner.templates()) <= 10
+
+
+def test_long_lines_are_not_remembered_without_end():
+    """Of lines of one word each, as long as a line may be, little more stays than the templates."""
+    miner = Miner(most=10)
+    tracemalloc.start()
+    for at in range(600):
+        miner.take("".join(chr(97 + at // 26**place % 26) for place in range(4)) * 1_024, float(at))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert size < 1_000_000
 
 
 def test_the_longest_unseen_makes_room():

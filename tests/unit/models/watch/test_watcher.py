@@ -56,7 +56,7 @@ def fresh() -> Watcher:
 def again(watcher: Watcher, taken, templates) -> Watcher:
     """The watcher that another process makes of what was stored."""
     state = {(each.detector, each.subject): json.loads(json.dumps(each.state)) for each in watcher.unkept()}
-    monitor = NEW.model_copy(update={"next_template": taken.next_template, "lines": taken.lines})
+    monitor = NEW.model_copy(update={"next_template": taken.mined.next_template, "lines": taken.mined.lines})
     return Watcher.restored(monitor, state, templates, BEGAN)
 
 
@@ -101,7 +101,7 @@ def test_what_is_told_late_or_early_is_added_up_and_not_judged():
     taken = watcher.take(errors)
 
     assert taken.observations == ()
-    assert taken.lines == 120
+    assert taken.mined.lines == 120
     assert [each.count for each in taken.sums[1] if each.subject == "error"] == [100]
 
 
