@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, cast
 from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
-from api.body import JSON, NDJSON, Item, StrictRequest
+from api.body import JSON, MOST_ITEMS, NDJSON, Item, StrictRequest
 from api.errors import MalformedError
 from api.idempotency import KeyedRoute
 from api.problems import BatchRefusedError, Flaw, item_flaws
@@ -15,7 +15,6 @@ from domain.base import SignalId, Value
 from domain.errors import InvalidError
 
 V = TypeVar("V", bound=Value)
-MOST = 5_000
 
 
 class BatchRoute(KeyedRoute):
@@ -50,10 +49,10 @@ class BatchOut(Value):
 
 
 async def items_of(request: Request) -> list[Item]:
-    """Raises InvalidError: no list, an empty one, or one of more than `MOST` items."""
+    """Raises InvalidError: no list, an empty one, or one of more than `MOST_ITEMS` items."""
     found = cast(StrictRequest, request).batch
-    if not 1 <= len(found) <= MOST:
-        raise InvalidError(f"expected 1 to {MOST} items")
+    if not 1 <= len(found) <= MOST_ITEMS:
+        raise InvalidError(f"expected 1 to {MOST_ITEMS} items")
     return found
 
 

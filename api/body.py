@@ -15,6 +15,8 @@ from domain.errors import InvalidError
 JSON = "application/json"
 YAML = "application/yaml"
 NDJSON = "application/x-ndjson"
+MOST_ITEMS = 5_000
+"""How many a batch may have."""
 _CHARSETS = ("", "charset=utf-8")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -34,6 +36,7 @@ class StrictRequest(Request):
         Raises:
             UnsupportedMediaError: a body of a media type this route does not take.
             MalformedError: bytes that are not what they claim to be.
+            InvalidError: more lines than a batch may have items.
         """
         raw = await self.body()
         if not raw:
@@ -42,7 +45,7 @@ class StrictRequest(Request):
             case "application/json":
                 self._value = parse(raw)
             case "application/x-ndjson":
-                self._items = [_item(line) for line in raw.split(b"\n") if line.strip()]
+                self._items = [_item(line) for line in _lines(raw)]
             case _:
                 text_of(raw)
 
@@ -63,11 +66,19 @@ class StrictRequest(Request):
         return list[Item](self._value)
 
 
+def _lines(raw: bytes) -> list[bytes]:
+    """Counted before any is read: a line is dearer than its bytes."""
+    lines = [] if raw.count(b"\n") > 2 * MOST_ITEMS else [line for line in raw.split(b"\n") if line.strip()]
+    if not 1 <= len(lines) <= MOST_ITEMS:
+        raise InvalidError(f"expected 1 to {MOST_ITEMS} items")
+    return lines
+
+
 def _item(line: bytes) -> "Item":
     try:
         return parse(line)
     except MalformedError as error:
-        return error
+        return error.with_traceback(None)
 
 
 class StrictRoute(APIRoute):

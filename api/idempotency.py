@@ -25,7 +25,7 @@ REPLAYED = "Idempotency-Replayed"
 KEPT_FOR = timedelta(hours=24)
 _QUOTED = re.compile(r'"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*")
-_LARGEST = 256 * 1024
+_LARGEST = 2 * 1024 * 1024
 _NOT_FINAL = frozenset({401, 408, 425, 429})
 _KEPT_HEADERS = ("content-type", "location", "etag")
 _GIVE_BACK_WITHIN = timedelta(seconds=2)

@@ -1,6 +1,9 @@
 """Take in what was observed: guard, deduplicate, redact, append, open or join an incident, all in one transaction."""
 
-from collections.abc import Sequence
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,12 +19,13 @@ from domain.trace import current_trace
 from services.guard import Guard
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
-from services.ports import Redactors
+from services.ports import Redactor, Redactors
 from services.suspecting import wake_monitors
 from storage import identity as identities
 from storage import signals
 from storage.engine import Database, new_id, new_ids
 
+_WORDS = ("source", "key", "event_type", "service", "environment", "severity", "correlation_id", "trace_id")
 _SHORT, _LONG = 255, 65_536  # what a signal's labels and text may be at most
 
 
@@ -55,8 +59,9 @@ class Intake:
         """
 
         async def work(session: AsyncSession) -> tuple[Received | Refusal, ...]:
-            return await self.store(session, caller.org, batch, actor=Actor.calling(caller))
+            return await self.store(session, caller.org, fit, actor=Actor.calling(caller))
 
+        fit = await self.redacted(caller.org, batch)
         return await self._database.retrying(caller.org, work)
 
     async def receive(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received, ...]:
@@ -68,16 +73,17 @@ class Intake:
 
         async def work(session: AsyncSession) -> tuple[Received, ...]:
             await self._guard.check_org_active(session, caller.org)
-            for workflow in _workflows(batch):
+            for workflow in _workflows(fit):
                 await self._guard.check_workflow(session, caller.org, workflow)
-            return await self._take(session, caller.org, batch, Actor.calling(caller))
+            return await self._take(session, caller.org, fit, Actor.calling(caller))
 
+        fit = await self.redacted(caller.org, batch)
         return await self._database.retrying(caller.org, work)
 
     async def store(
         self, session: AsyncSession, org: OrgId, batch: Sequence[Signal], *, actor: Actor
     ) -> tuple[Received | Refusal, ...]:
-        """As `ingest`, in the caller's transaction and for whoever `actor` is."""
+        """As `ingest`, of what is redacted already, in the caller's transaction and for whoever `actor` is."""
         await self._guard.check_org_active(session, org)
         refusals = await self._refusals(session, org, batch)
         taken = [each for each in batch if each.workflow_id not in refusals]
@@ -147,7 +153,7 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        await signals.add(session, execution.org, [self.redacted(execution.org, signal)])
+        await signals.add(session, execution.org, await self.redacted(execution.org, [signal]))
 
     async def _refusals(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> dict[WorkflowId | None, Refusal]:
         refusals: dict[WorkflowId | None, Refusal] = {}
@@ -175,7 +181,7 @@ class Intake:
             mine if each.idempotency_key is None else known[each.idempotency_key] for each, mine in zip(batch, own, strict=True)
         ]
         fresh = [
-            self.redacted(org, each).model_copy(update={"id": mine})
+            each.model_copy(update={"id": mine})
             for each, mine, holder in zip(batch, own, holders, strict=True)
             if holder == mine
         ]
@@ -187,19 +193,11 @@ class Intake:
             for mine, holder in zip(own, holders, strict=True)
         )
 
-    def redacted(self, org: OrgId, signal: Signal) -> Signal:
-        """As it is stored: a mark may be longer than what it hides, so each text is cut to its length again."""
+    async def redacted(self, org: OrgId, batch: Sequence[Signal]) -> list[Signal]:
+        """As they are stored; before the transaction, whose locks are not for the time this takes, and beside the loop."""
         redactor = self._redactors.of(org)
-        return signal.model_copy(
-            update={
-                "text": signal.text and redactor.text(signal.text)[:_LONG],
-                "key": redactor.text(signal.key)[:_SHORT],
-                "event_type": signal.event_type and redactor.text(signal.event_type)[:_SHORT],
-                "labels": {name[:_SHORT]: str(value)[:_SHORT] for name, value in redactor.content(signal.labels).items()},
-                "payload": redactor.content(signal.payload),
-                "meta": redactor.content(signal.meta),
-            }
-        )
+        word = cache(redactor.text)  # a batch says the same names again and again
+        return await asyncio.to_thread(lambda: [_redacted(each, redactor, word) for each in batch])
 
     async def _enter(self, session: AsyncSession, org: OrgId, actor: Actor, received: Sequence[Received]) -> None:
         stored = [each.event_id.shown for each in received if each.status == "stored"]
@@ -213,6 +211,26 @@ class Intake:
                 resource_id=stored[0],
                 after={"count": len(stored), "first": stored[0], "last": stored[-1]},
             )
+
+
+def _redacted(signal: Signal, redactor: Redactor, word: Callable[[str], str]) -> Signal:
+    """A mark may be longer than what it hides, so each text is cut to its length again."""
+    words = {name: said and word(said)[:_SHORT] for name in _WORDS if (said := getattr(signal, name)) is not None}
+    return signal.model_copy(
+        update=words
+        | {
+            "idempotency_key": signal.idempotency_key and _own(signal.idempotency_key, redactor),
+            "text": signal.text and redactor.text(signal.text)[:_LONG],
+            "labels": {name[:_SHORT]: str(value)[:_SHORT] for name, value in redactor.content(signal.labels).items()},
+            "payload": redactor.content(signal.payload),
+            "meta": redactor.content(signal.meta),
+        }
+    )
+
+
+def _own(key: str, redactor: Redactor) -> str:
+    """A key that holds a secret tells signals apart by its digest alone."""
+    return key if redactor.text(key) == key else hashlib.sha256(key.encode()).hexdigest()
 
 
 def _services(batch: Sequence[Signal]) -> set[tuple[str, str]]:

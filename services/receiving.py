@@ -31,7 +31,7 @@ from storage.connectors import DeliveryCounts
 from storage.engine import Database, now
 
 FIRING, RESOLVED = ".firing", ".resolved"
-MOST = 5_000
+MOST = 10_000
 _KEY = 255
 
 Place = tuple[Environment, str]
@@ -61,7 +61,7 @@ class Receiving:
             raise NotFoundError("nothing has this address")
         connector = await self._known(address, source, inbound)
         parsed = _bounded(await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
-        shaped = [_shaped(connector, each) for each in parsed.signals]
+        shaped = await self._intake.redacted(connector.org, [_shaped(connector, each) for each in parsed.signals])
 
         async def work(session: AsyncSession) -> Taken:
             await store.hold(session, connector.id)
@@ -109,7 +109,7 @@ class Receiving:
         """What fires opens an incident, or joins the open one; its monitor ends it once it was over for a while."""
         environment, service = place
         ref = MonitorRef(org=connector.org, environment=environment.name, service=service)
-        heard = [self._intake.redacted(connector.org, signals[number]) for number in numbers]
+        heard = [signals[number] for number in numbers]
         at = await now(session)
         known = await suspect(session, ref, [_observed(connector, each, at) for each in heard])
         for signal in (each for each in heard if _fires(each)):

@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 from pydantic import JsonValue
 
 from adapters.sources.exporting import Exporting
-from adapters.sources.fitting import Observation, distinct, identity
+from adapters.sources.fitting import Observation, distinct, identity, moment
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, said, scoped, time_of
 from adapters.sources.reading import expected_object, first, read_each, whole
 from adapters.sources.signing import is_bearer
@@ -38,6 +38,7 @@ class OtlpLogs(Exporting):
 
     def _signal(self, origin: Origin, record: dict[str, Any], inbound: Inbound) -> Signal:
         sent, observed = whole(record.get("timeUnixNano")), whole(record.get("observedTimeUnixNano"))
+        when = sent or observed or moment(None, inbound.arrived)
         attributes, text = attributes_of(record.get("attributes")), said(record.get("body"))
         number, word = whole(record.get("severityNumber")) or 0, record.get("severityText")
         trace, span = hex_id(record.get("traceId"), digits=32), hex_id(record.get("spanId"), digits=16)
@@ -46,7 +47,7 @@ class OtlpLogs(Exporting):
             source=self.kind,
             kind=SignalKind.LOG,
             ts=time_of(sent, observed) or inbound.arrived,
-            identity=identity(origin.digest, origin.scope, sent or observed, number, word, text, attributes, trace, span),
+            identity=identity(origin.digest, origin.scope, when, number, word, text, attributes, trace, span),
             key=event,
             event_type=event,
             severity=_severity(number, word),

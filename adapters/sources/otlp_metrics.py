@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from pydantic import JsonValue
 
 from adapters.sources.exporting import Exporting
-from adapters.sources.fitting import Observation, distinct, identity
+from adapters.sources.fitting import Observation, distinct, identity, moment
 from adapters.sources.otlp import Origin, attributes_of, body_of, labels_of, scoped, time_of
 from adapters.sources.reading import UnreadableError, at, expected_object, listed, mapping, number, read_each, text, whole
 from adapters.sources.signing import is_bearer
@@ -51,13 +51,14 @@ class OtlpMetrics(Exporting):
         if name is None:
             raise UnreadableError("expected a metric with a name")
         attributes, sent = attributes_of(point.get("attributes")), whole(point.get("timeUnixNano"))
+        when = sent or moment(None, inbound.arrived)
         value = None if (whole(point.get("flags")) or 0) & _NO_VALUE else _value(point, item.shape)
         kept = {detail: _numbers(point.get(detail)) for detail in _DETAILS}
         return Observation(
             source=self.kind,
             kind=SignalKind.METRIC,
             ts=time_of(sent) or inbound.arrived,
-            identity=identity(item.origin.digest, item.origin.scope, name, attributes, sent, value, kept),
+            identity=identity(item.origin.digest, item.origin.scope, name, attributes, when, value, kept),
             key=name,
             event_type=f"metric.{item.shape}",
             value=value,
