@@ -41,7 +41,7 @@ _READ = text(
 where environment = :environment and service = :service
   and (written, id) > (cast(cast(:written as text) as xid8), cast(:id as uuid))
   and written < pg_snapshot_xmin(pg_current_snapshot())
-order by written, id limit :limit"""
+order by signals.written, signals.id limit :limit"""
 )
 _WAITING = text(
     """select exists (select from signals where environment = :environment and service = :service

@@ -24,6 +24,7 @@ from tests.database import HMAC_KEY, Shift, Tenant
 MINUTE = timedelta(minutes=1)
 USUAL = [10.0, 10.4, 9.7, 10.1, 9.9, 10.3, 9.8, 10.2] * 8
 ROLLUP = text("select sum(count), sum(total), min(lowest), max(highest) from signal_rollups_5m where subject = :subject")
+RENUMBERED = text("update signals set written = cast(cast(:written as text) as xid8) where org_id = :org and value = :value")
 LETTERS = text("select kind, payload->>'service' from outbox where kind like 'wake_%' order by id")
 
 
@@ -165,6 +166,18 @@ async def test_every_signal_is_read_once_whatever_is_committed_first(service):
 
     assert seen == [0, 3, 0]
     assert await service.rows(ROLLUP, subject="latency") == [(3, 7.0, 1.0, 4.0)]
+
+
+async def test_transactions_are_read_in_the_order_of_their_numbers(service, superuser):
+    """99 comes before 100, whatever their letters say: nothing is read twice."""
+    await service.send([1.0, 2.0])
+    async with superuser.begin() as connection:
+        for value, written in ((1.0, "100"), (2.0, "99")):
+            await connection.execute(RENUMBERED, {"org": service.tenant.org, "value": value, "written": written})
+    seen = [(await service.monitors.look(service.ref)).signals for _ in range(2)]
+
+    assert seen == [2, 0]
+    assert await service.rows(ROLLUP, subject="latency") == [(2, 3.0, 1.0, 2.0)]
 
 
 async def test_two_monitors_of_one_service_count_nothing_twice(service, ledger):
