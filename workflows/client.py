@@ -62,47 +62,38 @@ class TemporalEngine:
         self._client = client
 
     async def start_run(self, ref: RunRef) -> None:
-        with _translated():
-            await self._client.start_workflow(
-                PipelineWorkflow.run,
-                ref,
-                id=ref.workflow_id,
-                task_queue="scheduler",
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal="wake",
-                search_attributes=_attributes(str(ref.org)),
-                static_summary=f"run {ref.execution.shown}",
-                rpc_timeout=_RPC,
-            )
+        await self._start_or_signal(
+            PipelineWorkflow.run,
+            ref,
+            id=ref.workflow_id,
+            task_queue="scheduler",
+            start_signal="wake",
+            search_attributes=_attributes(str(ref.org)),
+            static_summary=f"run {ref.execution.shown}",
+        )
 
     async def wake_incident(self, ref: IncidentRef, carrier: str) -> None:
-        with _translated():
-            await self._client.start_workflow(
-                IncidentWorkflow.run,
-                ref,
-                id=carrier,
-                task_queue="orchestrator",
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal="event",
-                start_signal_args=[ref.id],
-                search_attributes=details.of_incident(ref.org, carrier),
-                static_summary=f"incident {ref.id.shown}",
-                rpc_timeout=_RPC,
-            )
+        await self._start_or_signal(
+            IncidentWorkflow.run,
+            ref,
+            id=carrier,
+            task_queue="orchestrator",
+            start_signal="event",
+            start_signal_args=[ref.id],
+            search_attributes=details.of_incident(ref.org, carrier),
+            static_summary=f"incident {ref.id.shown}",
+        )
 
     async def wake_monitor(self, ref: MonitorRef) -> None:
-        with _translated():
-            await self._client.start_workflow(
-                MonitorWorkflow.run,
-                ref,
-                id=ref.workflow_id,
-                task_queue="orchestrator",
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal="wake",
-                search_attributes=details.of_monitor(ref),
-                static_summary=f"watches {ref.service} in {ref.environment}",
-                rpc_timeout=_RPC,
-            )
+        await self._start_or_signal(
+            MonitorWorkflow.run,
+            ref,
+            id=ref.workflow_id,
+            task_queue="orchestrator",
+            start_signal="wake",
+            search_attributes=details.of_monitor(ref),
+            static_summary=f"watches {ref.service} in {ref.environment}",
+        )
 
     async def carry_plan(self, ref: PlanRef, carrier: str) -> None:
         await self._start_once(PlanWorkflow.run, ref, carrier, "orchestrator", str(ref.org))
@@ -140,6 +131,12 @@ class TemporalEngine:
         with _translated():
             if not await self._client.service_client.check_health(timeout=_RPC):
                 raise errors.UnavailableError("the workflow engine does not serve")
+
+    async def _start_or_signal(self, run: Any, ref: Any, **options: Any) -> None:
+        """Signal the open workflow; where there is none, one begins with the signal."""
+        policy = WorkflowIDConflictPolicy.USE_EXISTING
+        with _translated():
+            await self._client.start_workflow(run, ref, id_conflict_policy=policy, rpc_timeout=_RPC, **options)
 
     async def _start_once(self, run: Any, ref: Any, workflow_id: str, queue: str, org: str) -> None:
         try:
