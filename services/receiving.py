@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
-from domain.anomaly import ALERT, Observation
+from domain.anomaly import ALERT, Anomaly, Observation
 from domain.base import Instant
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
 from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnavailableError
@@ -23,7 +23,7 @@ from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
 from services.ports import Source
-from services.suspecting import suspect, wake_monitors
+from services.suspecting import Key, suspect, wake_monitors
 from storage import anomalies
 from storage import connectors as store
 from storage import identity as identities
@@ -95,9 +95,12 @@ class Receiving:
     async def _alerts(self, session: AsyncSession, connector: Connector, signals: Sequence[Signal]) -> dict[Place, list[int]]:
         """Which of the signals say that something fires or is over, by the service they say it of, which is held."""
         alerts: dict[Place, list[int]] = {}
+        environments: dict[str | None, Environment] = {}
         for number, signal in enumerate(signals):
             if (signal.event_type or "").endswith((FIRING, RESOLVED)):
-                environment = await self._environment(session, connector, signal)
+                if signal.environment not in environments:
+                    environments[signal.environment] = await self._environment(session, connector, signal)
+                environment = environments[signal.environment]
                 alerts.setdefault((environment, signal.service or connector.name), []).append(number)
         for environment, service in sorted(alerts, key=lambda each: (each[0].name, each[1])):
             await anomalies.hold(session, MonitorRef(org=connector.org, environment=environment.name, service=service))
@@ -112,12 +115,14 @@ class Receiving:
         heard = [signals[number] for number in numbers]
         at = await now(session)
         known = await suspect(session, ref, [_observed(connector, each, at) for each in heard])
+        opened: dict[Key, Anomaly] = {}
         for signal in (each for each in heard if _fires(each)):
-            alert = known[ALERT, _subject(connector, signal)]
+            key = ALERT, _subject(connector, signal)
+            alert = opened.get(key) or known[key]
             if alert.incident_id is None or not alert.is_flapping:
-                opened = await self._open_incident(session, connector, environment, service, signal)
-                known[alert.key] = alert.model_copy(update={"incident_id": opened.id})
-        await anomalies.put(session, ref, list(known.values()))
+                incident = await self._open_incident(session, connector, environment, service, signal)
+                opened[key] = alert.model_copy(update={"incident_id": incident.id})
+        await anomalies.put(session, ref, list(opened.values()))
         await wake_monitors(session, connector.org, {(environment.name, service)})
 
     async def _open_incident(
