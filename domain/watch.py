@@ -19,7 +19,6 @@ class Cursor(Value):
 class Monitor(Value):
     """`version` grows with every look: who read an older one has lost its turn. The others are its miner's."""
 
-    is_awake: bool
     version: int
     cursor: Cursor = Cursor()
     next_template: int = 0

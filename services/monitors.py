@@ -114,7 +114,6 @@ class Monitors:
     async def _store(self, ref: MonitorRef, monitor: Monitor, arrivals: Sequence[Arrival], taken: Taken) -> Look:
         async with self._database.transaction(ref.org) as session:
             read = Monitor(
-                is_awake=True,
                 version=monitor.version + 1,
                 cursor=arrivals[-1].cursor,
                 next_template=taken.mined.next_template,

@@ -33,7 +33,7 @@ _WAKE = text(
     "   where not known.is_awake"
     " returning environment, service"
 )
-_GET = """select is_awake, version, read_written::text as written, read_id as id, next_template, lines from monitors
+_GET = """select version, read_written::text as written, read_id as id, next_template, lines from monitors
 where environment = :environment and service = :service"""
 _HOLD = f"{_GET} for update"
 _READ = text(
@@ -154,5 +154,5 @@ def _monitor(row: Any) -> Monitor | None:
     if row is None:
         return None
     cursor = Cursor(written=int(row["written"]), id=row["id"])
-    known = {name: row[name] for name in ("is_awake", "version", "next_template", "lines")}
+    known = {name: row[name] for name in ("version", "next_template", "lines")}
     return Monitor(cursor=cursor, **known)

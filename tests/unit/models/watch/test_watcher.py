@@ -13,7 +13,7 @@ from models.watch.metrics import MOST, OTHERS
 from models.watch.watcher import Watcher
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-NEW = Monitor(is_awake=True, version=0)
+NEW = Monitor(version=0)
 WORDS = st.sampled_from(["user 12 came", "user 77 came", "disk sda1 is full", "cache hit", "retry 3 of 5"])
 
 
