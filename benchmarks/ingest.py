@@ -24,13 +24,12 @@ import psutil
 
 from benchmarks.files import SHARED
 from benchmarks.sender import Order, Sent
-from benchmarks.stack import ROOT, pss
+from benchmarks.stack import READY, ROOT, drain, pss, until_said
 from commands.session import Connection, connection_file
 from stack import ports
-from stack.postgres import Postgres, PostgresAddress
-from stack.supervise import Supervisor
+from stack.postgres import PostgresAddress
+from tests.database import served, urls_of
 
-READY = "stack ready"
 _START_WITHIN, _CAUGHT_UP_WITHIN = 120, 120
 _SIGNALS = "select count(*) from signals where source = 'bench'"
 _ADDED_UP = "select coalesce(sum(count), 0)::bigint from signal_rollups_1m"
@@ -39,35 +38,16 @@ _TEMPLATES = "select count(*) from log_templates"
 
 
 @asynccontextmanager
-async def database(folder: Path) -> AsyncIterator[PostgresAddress]:
-    """The embedded server as `suture up` starts it, where this process may count."""
-    server = Postgres(folder, tcp_port=ports.choose(0)[0])
-    supervisor = Supervisor(folder / "logs", report=lambda _: None)
-    await supervisor.open()
-    try:
-        await server.prepare()
-        await supervisor.run(server.spec(), ready=server.is_ready)
-        yield server.address
-    finally:
-        await supervisor.close()
-        server.clean()
-
-
-@asynccontextmanager
 async def product(data: Path, address: PostgresAddress) -> AsyncIterator[None]:
     """All that `suture up` starts, on that database."""
-    password = address.password.get_secret_value()
-    url = f"postgresql+asyncpg://{address.user}:{password}@/{address.database}?host={address.host}&port={address.port}"
+    url = urls_of(address, address.database).admin
     own = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "SUTURE_DATABASE_ADMIN_URL": url}
     argv = [sys.executable, "-m", "cli", "up", "--data", str(data), "--api-port", str(ports.choose(0)[0])]
     process = await asyncio.create_subprocess_exec(*argv, stdout=PIPE, cwd=ROOT, env=os.environ | own)
-    assert process.stdout is not None
     try:
         async with asyncio.timeout(_START_WITHIN):
-            while READY not in (line := (await process.stdout.readline()).decode(errors="replace")):
-                if not line:
-                    raise SystemExit("the stack ended before it was ready")
-        drained = asyncio.create_task(process.stdout.read())
+            await until_said(process, READY)
+        drained = asyncio.create_task(drain(process))
         yield
     finally:
         process.terminate()
@@ -76,7 +56,7 @@ async def product(data: Path, address: PostgresAddress) -> AsyncIterator[None]:
 
 
 async def measure(options: argparse.Namespace, place: Path) -> None:
-    async with database(place / "database") as address, product(place / "data", address):
+    async with served(place / "database", durable=True) as address, product(place / "data", address):
         url, token = _connection(place / "data")
         await _allow(url, token)
         order = Order(

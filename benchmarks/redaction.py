@@ -5,9 +5,7 @@ Run as `python -m benchmarks.redaction`; `--data DIR` holds marked sentences, `-
 """
 
 import argparse
-import gzip
 import json
-import lzma
 import re
 import statistics
 import time
@@ -18,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.redaction import Redactor
+from benchmarks.files import SHARED, content_of
 from benchmarks.redaction_lines import CLEAN_SHARE, clean_lines, mixed_lines
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 RECALL_BAR, OVER_BAR, SPEED_BAR = 0.98, 0.002, 30_000
 STRUCTURED = (
     "EMAIL_ADDRESS",
@@ -97,9 +95,7 @@ def _plain_name(file: Path) -> str:
 
 
 def _opened(file: Path) -> str:
-    raw = file.read_bytes()
-    unpacked = gzip.decompress(raw) if file.suffix == ".gz" else lzma.decompress(raw) if file.suffix == ".xz" else raw
-    return unpacked.decode("utf-8", "replace")
+    return content_of(file).decode("utf-8", "replace")
 
 
 def _write(out: Path | None, file: Path, predicted: Sequence[Spans]) -> None:

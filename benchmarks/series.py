@@ -1,15 +1,14 @@
 """Labelled series as folders of CSV files, and the predictions written for them."""
 
 import csv
-import gzip
 import json
-import lzma
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.files import content_of
 from models.detectors.contract import Detector
 
 
@@ -64,7 +63,10 @@ def write(out: Path, found: dict[str, list[float]], threshold: float) -> None:
 
 
 def _read(path: Path, name: str) -> Series:
-    rows = [{key.strip().lower(): text for key, text in row.items()} for row in csv.DictReader(_lines(path))]
+    rows = [
+        {key.strip().lower(): text for key, text in row.items()}
+        for row in csv.DictReader(content_of(path).decode("utf-8-sig").splitlines())
+    ]
     labelled = bool(rows) and "label" in rows[0]
     return Series(
         name=name,
@@ -72,17 +74,6 @@ def _read(path: Path, name: str) -> Series:
         values=tuple(_number(row["value"]) for row in rows),
         labels=tuple(_number(row["label"]) == 1 for row in rows) if labelled else None,
     )
-
-
-def _lines(path: Path) -> list[str]:
-    """The lines of a file, unpacked by what its name ends in."""
-    packed = path.read_bytes()
-    match path.suffix:
-        case ".gz":
-            packed = gzip.decompress(packed)
-        case ".xz":
-            packed = lzma.decompress(packed)
-    return packed.decode("utf-8-sig").splitlines()
 
 
 def _number(text: str) -> float | None:

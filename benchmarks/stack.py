@@ -62,12 +62,12 @@ async def measure(question: Question, data: Path) -> Reading:
         async with asyncio.timeout(_LIMIT.total_seconds()):
             await _ready(process, question)
         ready = time.monotonic() - began
-        drain = asyncio.create_task(_drain(process))
+        drained = asyncio.create_task(drain(process))
         await asyncio.sleep(question.rest.total_seconds())
         held = pss(process.pid)
         process.send_signal(signal.SIGINT)
         await asyncio.wait_for(process.wait(), _STOP.total_seconds())
-        await drain
+        await drained
     finally:
         if process.returncode is None:
             process.kill()
@@ -98,13 +98,19 @@ async def _ready(process: Process, question: Question) -> None:
                 raise SystemExit(f"the command ended with {process.returncode} before it was ready")
             await asyncio.sleep(0.05)
         return
+    await until_said(process, question.ready_line)
+
+
+async def until_said(process: Process, word: str) -> None:
+    """Wait for the line that holds `word`; a process that ends before is an error."""
     assert process.stdout is not None
-    while question.ready_line not in (line := (await process.stdout.readline()).decode(errors="replace")):
+    while word not in (line := (await process.stdout.readline()).decode(errors="replace")):
         if not line:
             raise SystemExit("the command ended before it was ready")
 
 
-async def _drain(process: Process) -> None:
+async def drain(process: Process) -> None:
+    """Read on, so that it never waits for somebody who does."""
     assert process.stdout is not None
     while await process.stdout.read(65_536):
         pass

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -104,12 +105,10 @@ async def make_clock_shiftable(admin_url: str) -> None:
     await engine.dispose()
 
 
-@pytest_asyncio.fixture(scope="session")
-async def postgres() -> AsyncIterator[PostgresAddress]:
-    """The server; it dies with the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="suture-tests-"))
-    folder.chmod(0o711)
-    server = Postgres(folder, durable=False, tcp_port=ports.choose(0)[0])
+@asynccontextmanager
+async def served(folder: Path, *, durable: bool) -> AsyncIterator[PostgresAddress]:
+    """The embedded server on a port of its own, with its state in `folder`, which other users may enter."""
+    server = Postgres(folder, durable=durable, tcp_port=ports.choose(0)[0])
     supervisor = Supervisor(folder / "logs", report=lambda _: None)
     await supervisor.open()
     try:
@@ -119,6 +118,17 @@ async def postgres() -> AsyncIterator[PostgresAddress]:
     finally:
         await supervisor.close()
         server.clean()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def postgres() -> AsyncIterator[PostgresAddress]:
+    """The server; it dies with the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="suture-tests-"))
+    folder.chmod(0o711)
+    try:
+        async with served(folder, durable=False) as address:
+            yield address
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
