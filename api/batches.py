@@ -1,6 +1,7 @@
 """Several items in one body, each of which is taken or refused on its own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
@@ -29,7 +30,8 @@ class ItemStatus(StrEnum):
     REFUSED = "refused"
 
 
-class ItemOut(Value):
+@dataclass(frozen=True, slots=True)
+class ItemOut:
     """What became of the item in the same place of the batch."""
 
     status: ItemStatus

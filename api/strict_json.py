@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 from pydantic import JsonValue
@@ -29,6 +30,10 @@ class _Flaw(NamedTuple):
     key: str | None = None
 
 
+class _FlawedError(ValueError):
+    """There is something wrong somewhere in the body."""
+
+
 def parse(raw: bytes) -> JsonValue:
     """The value of a JSON body.
 
@@ -37,35 +42,52 @@ def parse(raw: bytes) -> JsonValue:
     """
     text = text_of(raw)
     _check_size(text)
-    flawed = bool(_SUSPECT.search(text))
+    if not _SUSPECT.search(text):
+        with suppress(_FlawedError):
+            return cast(JsonValue, _read(text, _FLAWLESS))
+    return _read_closely(text)
 
-    def flaw(code: str, message: str, key: str | None = None) -> _Flaw:
-        nonlocal flawed
-        flawed = True
-        return _Flaw(code, message, key)
 
-    def integer(digits: str) -> int | _Flaw:
+def _read(text: str, decoder: json.JSONDecoder) -> Any:
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise MalformedError(f"not JSON at line {error.lineno}, column {error.colno}", flaw="syntax") from None
+
+
+def _read_closely(text: str) -> JsonValue:
+    """With a mark in the place of each flaw, so that the place of the first can be told."""
+    value = _read(text, _decoder(_Flaw))
+    _refuse_flaw(value)
+    return cast(JsonValue, value)
+
+
+def _decoder(flaw: Callable[..., Any]) -> json.JSONDecoder:
+    """`flaw` gives what stands for something wrong, or raises."""
+
+    def integer(digits: str) -> Any:
         number = int(digits) if len(digits) <= 20 else _INT64
         return number if -_INT64 <= number < _INT64 else flaw("int64", "the whole number does not fit into 64 bits")
 
-    def real(digits: str) -> float | _Flaw:
+    def real(digits: str) -> Any:
         number = float(digits)
         return number if math.isfinite(number) else flaw("not_finite", "the number is not finite")
 
-    def constant(name: str) -> _Flaw:
+    def constant(name: str) -> Any:
         return flaw("not_finite", "NaN and Infinity are not JSON")
 
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Flaw:
+    def members(pairs: list[tuple[str, Any]]) -> Any:
         found = dict(pairs)
         return found if len(found) == len(pairs) else flaw("duplicate_key", "the key appears twice", _repeated(pairs))
 
-    try:
-        value = json.loads(text, parse_int=integer, parse_float=real, parse_constant=constant, object_pairs_hook=members)
-    except json.JSONDecodeError as error:
-        raise MalformedError(f"not JSON at line {error.lineno}, column {error.colno}", flaw="syntax") from None
-    if flawed:
-        _refuse_flaw(value)
-    return cast(JsonValue, value)
+    return json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=constant, object_pairs_hook=members)
+
+
+def _give_up(*_: object) -> None:
+    raise _FlawedError
+
+
+_FLAWLESS = _decoder(_give_up)  # reads what is nearly always sent, at twice the speed
 
 
 def text_of(raw: bytes) -> str:

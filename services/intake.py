@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,7 +30,8 @@ _WORDS = ("source", "key", "event_type", "service", "environment", "severity", "
 _SHORT, _LONG = 255, 65_536  # what a signal's labels and text may be at most
 
 
-class Received(Value):
+@dataclass(frozen=True, slots=True)
+class Received:
     """What became of one item: `stored` the first time, `duplicate` when its key was known."""
 
     event_id: SignalId
@@ -138,7 +140,6 @@ class Intake:
         message: str,
     ) -> None:
         signal = Signal(
-            id=SignalId.of(await new_id(session)),
             source="suture",
             kind=SignalKind.EXECUTION,
             ts=incident.last_seen_at,
@@ -153,7 +154,8 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        await signals.add(session, execution.org, await self.redacted(execution.org, [signal]))
+        [fit] = await self.redacted(execution.org, [signal])
+        await signals.add(session, execution.org, {SignalId.of(await new_id(session)): fit})
 
     async def _refusals(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> dict[WorkflowId | None, Refusal]:
         refusals: dict[WorkflowId | None, Refusal] = {}
@@ -180,14 +182,10 @@ class Intake:
         holders = [
             mine if each.idempotency_key is None else known[each.idempotency_key] for each, mine in zip(batch, own, strict=True)
         ]
-        fresh = [
-            each.model_copy(update={"id": mine})
-            for each, mine, holder in zip(batch, own, holders, strict=True)
-            if holder == mine
-        ]
+        fresh = {mine: each for each, mine, holder in zip(batch, own, holders, strict=True) if holder == mine}
         if fresh:
             await signals.add(session, org, fresh)
-            await wake_monitors(session, org, _services(fresh))
+            await wake_monitors(session, org, _services(fresh.values()))
         return tuple(
             Received(event_id=holder, status="stored" if holder == mine else "duplicate")
             for mine, holder in zip(own, holders, strict=True)
@@ -233,7 +231,7 @@ def _own(key: str, redactor: Redactor) -> str:
     return key if redactor.text(key) == key else hashlib.sha256(key.encode()).hexdigest()
 
 
-def _services(batch: Sequence[Signal]) -> set[tuple[str, str]]:
+def _services(batch: Iterable[Signal]) -> set[tuple[str, str]]:
     """Whatever names its environment and service is watched."""
     return {(each.environment, each.service) for each in batch if each.environment and each.service}
 

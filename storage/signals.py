@@ -1,11 +1,11 @@
 """Signals, appended and never changed, and the keys by which a repeated one is known."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import JSON, Text, bindparam, cast, column, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -78,10 +78,10 @@ async def claim_keys(session: AsyncSession, org: OrgId, wanted: Mapping[str, Sig
     return {key: SignalId.of(holder) for key, holder in await session.execute(held)}
 
 
-async def add(session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> None:
-    """Append the batch in one statement, however long it is."""
-    rows = [each.model_dump(exclude={"received_at"}) | {"org_id": org} for each in batch]
-    await session.execute(_APPEND, {"rows": json.dumps(rows, default=str)})
+async def add(session: AsyncSession, org: OrgId, batch: Mapping[SignalId, Signal]) -> None:
+    """Append the batch in one statement, however long it is, each signal under its id."""
+    rows = [vars(each) | {"id": own, "org_id": org} for own, each in batch.items()]
+    await session.execute(_APPEND, {"rows": to_json(rows).decode()})
 
 
 async def get(session: AsyncSession, signal: SignalId) -> Signal:

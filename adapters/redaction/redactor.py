@@ -61,6 +61,8 @@ class Redactor:
 
     def content(self, content: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """Names and values redacted at whatever depth; what is too deep or too much is its digest."""
+        if not content:
+            return {}
         try:
             return Walk(self._text_called, self._hidden).members(content, 1)
         except Exception:  # noqa: BLE001 (as for a text)

@@ -53,7 +53,7 @@ class SignalIn(Value):
 
     def signal(self, *, now: datetime) -> Signal:
         """What is stored; a signal that does not say when it happened happened now."""
-        said = self.model_dump(exclude={"id", "ts"})
+        said = {name: value for name, value in vars(self).items() if name not in ("id", "ts")}
         return Signal(ts=self.ts or now, idempotency_key=self.id, **said)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from adapters.redaction import OrgRedactors
 from domain.anomaly import AnomalyStatus
+from domain.base import SignalId
 from domain.refs import MonitorRef
 from domain.signal import Signal, SignalKind
 from services.guard import Guard
@@ -155,10 +156,7 @@ async def test_every_signal_is_read_once_whatever_is_committed_first(service):
     """Two writers at a time, the earlier one commits last; sums are exact, and a second look adds nothing."""
     org = service.tenant.org
     async with service.database.transaction(org) as session:
-        slow = [
-            each.model_copy(update={"id": await new_id(session)})
-            for each in service.signals([1.0, 2.0], after=await now(session))
-        ]
+        slow = {SignalId.of(await new_id(session)): each for each in service.signals([1.0, 2.0], after=await now(session))}
         await signals.add(session, org, slow)
         await service.send([4.0])
         seen = [(await service.monitors.look(service.ref)).signals]
