@@ -145,6 +145,7 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from adapters.redaction import OrgRedactors
     from adapters.sources import SOURCES
     from domain.actions import CATALOG
+    from services.admission import Admission
     from services.approvals import Approvals
     from services.asking import Asking
     from services.deciding import Deciding
@@ -162,7 +163,7 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
 
     database, ledger, guard = base.database, base.ledger, Guard(region=chosen.region)
     decisions, catalog = Decisions(database), {each.name: each for each in CATALOG}
-    intake = Intake(database, ledger, guard, OrgRedactors(base.hmac_key))
+    intake = Intake(database, ledger, guard, OrgRedactors(base.hmac_key), Admission())
     planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
     return {
         "approvals": Approvals(database, ledger, base.policy, base.engine),

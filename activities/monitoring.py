@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 TURN = timedelta(minutes=1)
 _SHORTEST, _LONGEST = 0.25, 2.0  # seconds between looks
+_LOOKS = 40
+"""A second, at all services together: each is a transaction, whether much has come or little."""
+_AT_ONCE = 3
+"""Others wait their turn: more would wait for a connection, which is given up soon, and for the processor."""
 
 
 class Monitoring:
@@ -26,17 +30,21 @@ class Monitoring:
         """A watch is over when nothing has come for `quiet`; at the latest after `TURN`, so that others have theirs."""
         self._monitors = monitors
         self._quiet = quiet
+        self._watched = 0
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     @activity.defn
     async def watch(self, ref: MonitorRef) -> Watched:
-        """Look again and again, the more often the more comes."""
+        """Look again and again, the more often the more comes and the fewer services are watched at once."""
         loop = asyncio.get_running_loop()
         began = heard = loop.time()
         pause = _SHORTEST
+        self._watched += 1
         try:
             while loop.time() - began < TURN.total_seconds() and not activity.is_worker_shutdown():
                 activity.heartbeat()
-                look = await self._monitors.look(ref)
+                async with self._turns:
+                    look = await self._monitors.look(ref)
                 if look.is_ripe:
                     return Watched(is_ripe=True)
                 if look.signals:
@@ -46,9 +54,10 @@ class Monitoring:
                 else:
                     pause = min(1.5 * pause, _LONGEST)
                 if not look.is_behind:
-                    await asyncio.sleep(pause)
+                    await asyncio.sleep(max(pause, min(self._watched / _LOOKS, _LONGEST)))
             return Watched()
         finally:
+            self._watched -= 1
             await self._monitors.keep(ref)
 
     @activity.defn

@@ -26,6 +26,7 @@ class BatchRoute(KeyedRoute):
 
 class ItemStatus(StrEnum):
     STORED = "stored"
+    COUNTED = "counted"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
 
@@ -46,6 +47,7 @@ class ItemOut:
 class BatchOut(Value):
     items: tuple[ItemOut, ...]
     stored: int
+    counted: int
     duplicates: int
     refused: int
 
@@ -85,7 +87,11 @@ def answer(response: Response, items: Sequence[ItemOut]) -> BatchOut:
         raise BatchRefusedError(tuple(flaw for each in items for flaw in each.errors))
     response.status_code = 207 if refused else 200
     return BatchOut(
-        items=tuple(items), stored=counts[ItemStatus.STORED], duplicates=counts[ItemStatus.DUPLICATE], refused=refused
+        items=tuple(items),
+        stored=counts[ItemStatus.STORED],
+        counted=counts[ItemStatus.COUNTED],
+        duplicates=counts[ItemStatus.DUPLICATE],
+        refused=refused,
     )
 
 

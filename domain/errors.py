@@ -15,6 +15,7 @@ HealError
 │   └── LeaseLostError           409  another worker holds the target now
 ├── PreconditionFailedError      412  If-Match names an older version
 ├── QuotaExceededError           429  retry later
+│   └── OverloadedError          429  nobody's quota: as much as is taken in at once
 └── UnavailableError             503  retry later: database, policy engine or workflow engine out of reach
 """
 
@@ -85,6 +86,10 @@ class PreconditionFailedError(HealError):
 
 class QuotaExceededError(HealError):
     code, status, retryable = "quota_exceeded", 429, True
+
+
+class OverloadedError(QuotaExceededError):
+    code = "overloaded"
 
 
 class UnavailableError(HealError):

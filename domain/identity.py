@@ -114,6 +114,10 @@ class SwitchScope(Value):
     vendor: str = ""
 
 
+NARROW_QUOTAS = ("signals:workflow:", "signals:vendor:")
+"""What begins the name of a quota that an org may set beside the common ones: of one workflow, by its id, or one source."""
+
+
 class Quota(Value):
     name: str
     per_minute: int

@@ -23,6 +23,8 @@ class SignalKind(StrEnum):
 
 
 class Signal(Value):
+    """`count` is how many of a storm it stands for: itself, and those that say the same of other numbers."""
+
     id: SignalId | None = None
     source: Short
     kind: SignalKind
@@ -43,6 +45,7 @@ class Signal(Value):
     payload: dict[str, JsonValue] = Field(default_factory=dict)
     meta: dict[str, JsonValue] = Field(default_factory=dict)
     received_at: Instant | None = None
+    count: int = Field(default=1, ge=1)
 
 
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", re.IGNORECASE)

@@ -26,7 +26,7 @@ class Monitor(Value):
 
 
 class Arrival(Value):
-    """What a monitor needs of a signal."""
+    """What a monitor needs of a signal; `count` is how many it stands for."""
 
     id: UUID
     written: int
@@ -38,6 +38,7 @@ class Arrival(Value):
     text: str | None
     severity: str | None
     labels: dict[str, str]
+    count: int = 1
 
     @property
     def cursor(self) -> Cursor:

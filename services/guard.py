@@ -80,6 +80,12 @@ class Guard:
             seconds = max(1, 60 - int((await now(session) - began).total_seconds()))
             raise QuotaExceededError(f"the quota {name} is {allowed} per minute and would be {used}; try again in {seconds} s")
 
+    async def spend_narrow(self, session: AsyncSession, org: OrgId, amounts: Mapping[str, int]) -> dict[str, int]:
+        """Count each amount against the quota of that name, where the org has set one; the quotas that are exceeded by it."""
+        allowed = {each.name: each.per_minute for each in await quotas.named(session, amounts)}
+        used = {name: (await quotas.spend(session, org, name, amounts[name]))[0] for name in sorted(allowed)}
+        return {name: allowed[name] for name in allowed if used[name] > allowed[name]}
+
     async def quota(self, session: AsyncSession, name: str) -> int:
         """How many per minute: the org's own number, else the default."""
         own = await quotas.get(session, name)

@@ -1,38 +1,42 @@
 """Take in what was observed: guard, deduplicate, redact, append, open or join an incident, all in one transaction."""
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
+from itertools import chain
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import SYSTEM, Actor
 from domain.base import IncidentId, OrgId, SignalId, Value, WorkflowId
-from domain.errors import NotFoundError, StoppedError
+from domain.errors import NotFoundError, QuotaExceededError, StoppedError
 from domain.execution import Execution
-from domain.identity import Caller
+from domain.identity import NARROW_QUOTAS, Caller
 from domain.incident import Incident
 from domain.pipeline import PipelineSpec
 from domain.signal import Signal, SignalKind, signature
 from domain.trace import current_trace
+from services.admission import Admission
 from services.guard import Guard
 from services.ledger import Ledger
+from services.lots import Lot, lot_of
 from services.opening import Breakage, open_incident
-from services.ports import Redactor, Redactors
+from services.ports import Redactors
 from services.suspecting import wake_monitors
 from storage import identity as identities
 from storage import signals
 from storage.engine import Database, new_id, new_ids
 
-_WORDS = ("source", "key", "event_type", "service", "environment", "severity", "correlation_id", "trace_id")
-_SHORT, _LONG = 255, 65_536  # what a signal's labels and text may be at most
-
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of one item: `stored` the first time, `duplicate` when its key was known."""
+    """What became of one item.
+
+    `stored` the first time, `duplicate` when its key was known, `counted` when another one of the batch stands for it: that
+    one was stored as `event_id`, and says how many it stands for.
+    """
 
     event_id: SignalId
     status: str
@@ -40,57 +44,75 @@ class Received:
 
 
 class Refusal(Value):
-    """Why one item of a batch was not taken."""
+    """Why one item of a batch was not taken; `pointer` says what of it."""
 
     code: str
     message: str
+    pointer: str = ""
 
 
 class Intake:
-    def __init__(self, database: Database, ledger: Ledger, guard: Guard, redactors: Redactors) -> None:
+    def __init__(self, database: Database, ledger: Ledger, guard: Guard, redactors: Redactors, admission: Admission) -> None:
         self._database = database
         self._ledger = ledger
         self._guard = guard
         self._redactors = redactors
+        self._admission = admission
 
     async def ingest(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received | Refusal, ...]:
         """As `receive`, but an item whose workflow is unknown or stopped is refused alone.
 
         Raises:
-            QuotaExceededError, UnavailableError: nothing is stored.
+            QuotaExceededError, OverloadedError, UnavailableError: nothing is stored.
         """
 
         async def work(session: AsyncSession) -> tuple[Received | Refusal, ...]:
-            return await self.store(session, caller.org, fit, actor=Actor.calling(caller))
+            return await self.store(session, caller.org, lot, actor=Actor.calling(caller))
 
-        fit = await self.redacted(caller.org, batch)
-        return await self._database.retrying(caller.org, work)
+        with self.place():
+            lot = await self.ready(caller.org, batch)
+            return await self._database.retrying(caller.org, work)
 
     async def receive(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received, ...]:
         """Store a batch: every item is durable when this returns.
 
         Raises:
-            StoppedError, NotFoundError, QuotaExceededError, UnavailableError: nothing is stored.
+            StoppedError, NotFoundError, QuotaExceededError, OverloadedError, UnavailableError: nothing is stored.
         """
 
         async def work(session: AsyncSession) -> tuple[Received, ...]:
             await self._guard.check_org_active(session, caller.org)
-            for workflow in _workflows(fit):
+            for workflow in _workflows(lot.signals):
                 await self._guard.check_workflow(session, caller.org, workflow)
-            return await self._take(session, caller.org, fit, Actor.calling(caller))
+            for refusal in (await self._exceeded(session, caller.org, dict(enumerate(lot.items)))).values():
+                raise QuotaExceededError(refusal.message)
+            return await self._take(session, caller.org, lot, range(len(batch)), Actor.calling(caller))
 
-        fit = await self.redacted(caller.org, batch)
-        return await self._database.retrying(caller.org, work)
+        with self.place():
+            lot = await self.ready(caller.org, batch)
+            return await self._database.retrying(caller.org, work)
 
-    async def store(
-        self, session: AsyncSession, org: OrgId, batch: Sequence[Signal], *, actor: Actor
-    ) -> tuple[Received | Refusal, ...]:
-        """As `ingest`, of what is redacted already, in the caller's transaction and for whoever `actor` is."""
+    def place(self) -> AbstractContextManager[None]:
+        """For the time that a batch is in work.
+
+        Raises:
+            OverloadedError: there is none; nothing was done.
+        """
+        return self._admission.place()
+
+    async def ready(self, org: OrgId, batch: Sequence[Signal]) -> Lot:
+        """As it is stored, folded in a storm; before the transaction, whose locks are not for the time this takes, and beside
+        the loop."""
+        return await asyncio.to_thread(lot_of, batch, self._redactors.of(org), is_folded=self._admission.is_stormy)
+
+    async def store(self, session: AsyncSession, org: OrgId, lot: Lot, *, actor: Actor) -> tuple[Received | Refusal, ...]:
+        """As `ingest`, in the caller's transaction and for whoever `actor` is."""
         await self._guard.check_org_active(session, org)
-        refusals = await self._refusals(session, org, batch)
-        taken = [each for each in batch if each.workflow_id not in refusals]
-        answers = iter(await self._take(session, org, taken, actor) if taken else ())
-        return tuple(refusals[each.workflow_id] if each.workflow_id in refusals else next(answers) for each in batch)
+        items = lot.items
+        refusals = await self._refusals(session, org, items)
+        taken = [number for number in range(len(items)) if number not in refusals]
+        answers = iter(await self._take(session, org, lot, taken, actor) if taken else ())
+        return tuple(refusals[number] if number in refusals else next(answers) for number in range(len(items)))
 
     async def report_failure(
         self, session: AsyncSession, execution: Execution, spec: PipelineSpec, *, stage: str, error_code: str, message: str
@@ -154,51 +176,54 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        [fit] = await self.redacted(execution.org, [signal])
+        [fit] = (await self.ready(execution.org, [signal])).signals
         await signals.add(session, execution.org, {SignalId.of(await new_id(session)): fit})
 
-    async def _refusals(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> dict[WorkflowId | None, Refusal]:
-        refusals: dict[WorkflowId | None, Refusal] = {}
-        for workflow in _workflows(batch):
+    async def _refusals(self, session: AsyncSession, org: OrgId, items: Sequence[Signal]) -> dict[int, Refusal]:
+        """By the item's number: its workflow is unknown or stopped, or it or its source sends more than it may."""
+        stopped: dict[WorkflowId | None, Refusal] = {}
+        for workflow in _workflows(items):
             try:
                 await self._guard.check_workflow(session, org, workflow)
             except (NotFoundError, StoppedError) as error:
-                refusals[workflow] = Refusal(code=error.code, message=str(error))
-        return refusals
+                stopped[workflow] = Refusal(code=error.code, message=str(error), pointer="/workflow_id")
+        refused = {number: stopped[each.workflow_id] for number, each in enumerate(items) if each.workflow_id in stopped}
+        others = {number: each for number, each in enumerate(items) if number not in refused}
+        return refused | await self._exceeded(session, org, others)
 
-    async def _take(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal], actor: Actor) -> tuple[Received, ...]:
-        await self._guard.spend_quota(session, org, "signals", len(batch))
-        received = await self._store(session, org, batch)
+    async def _exceeded(self, session: AsyncSession, org: OrgId, items: Mapping[int, Signal]) -> dict[int, Refusal]:
+        names = {number: _quotas_of(each) for number, each in items.items()}
+        exceeded = await self._guard.spend_narrow(session, org, Counter(chain.from_iterable(names.values())))
+        over = {number: exceeded.keys() & own for number, own in names.items()}
+        return {number: _too_many(min(found), exceeded) for number, found in over.items() if found}
+
+    async def _take(
+        self, session: AsyncSession, org: OrgId, lot: Lot, taken: Sequence[int], actor: Actor
+    ) -> tuple[Received, ...]:
+        """Those items of the lot that are taken."""
+        await self._guard.spend_quota(session, org, "signals", len(taken))
+        received = await self._store(session, org, lot, taken)
         await self._enter(session, org, actor, received)
         return received
 
-    async def _store(self, session: AsyncSession, org: OrgId, batch: Sequence[Signal]) -> tuple[Received, ...]:
-        own = [SignalId.of(fresh) for fresh in await new_ids(session, len(batch))]
+    async def _store(self, session: AsyncSession, org: OrgId, lot: Lot, taken: Sequence[int]) -> tuple[Received, ...]:
+        places = dict.fromkeys(lot.places[number] for number in taken)
+        own = {place: SignalId.of(fresh) for place, fresh in zip(places, await new_ids(session, len(places)), strict=True)}
         wanted: dict[str, SignalId] = {}
-        for each, mine in zip(batch, own, strict=True):
-            if each.idempotency_key is not None:
-                wanted.setdefault(each.idempotency_key, mine)
+        for number in taken:
+            if (key := lot.keys[number]) is not None:
+                wanted.setdefault(key, own[lot.places[number]])
         known = await signals.claim_keys(session, org, wanted) if wanted else {}
-        holders = [
-            mine if each.idempotency_key is None else known[each.idempotency_key] for each, mine in zip(batch, own, strict=True)
-        ]
-        fresh = {mine: each for each, mine, holder in zip(batch, own, holders, strict=True) if holder == mine}
-        if fresh:
-            await signals.add(session, org, fresh)
-            await wake_monitors(session, org, _services(fresh.values()))
-        return tuple(
-            Received(event_id=holder, status="stored" if holder == mine else "duplicate")
-            for mine, holder in zip(own, holders, strict=True)
-        )
-
-    async def redacted(self, org: OrgId, batch: Sequence[Signal]) -> list[Signal]:
-        """As they are stored; before the transaction, whose locks are not for the time this takes, and beside the loop."""
-        redactor = self._redactors.of(org)
-        word = cache(redactor.text)  # a batch says the same names again and again
-        return await asyncio.to_thread(lambda: [_redacted(each, redactor, word) for each in batch])
+        received = _told(lot, taken, own, known)
+        fresh = Counter(each.event_id for each in received if each.status != "duplicate")
+        stored = {mine: _standing_for(lot.signals[place], fresh[mine]) for place, mine in own.items() if fresh[mine]}
+        if stored:
+            await signals.add(session, org, stored)
+            await wake_monitors(session, org, _services(stored.values()))
+        return received
 
     async def _enter(self, session: AsyncSession, org: OrgId, actor: Actor, received: Sequence[Received]) -> None:
-        stored = [each.event_id.shown for each in received if each.status == "stored"]
+        stored = [each.event_id.shown for each in received if each.status != "duplicate"]
         if stored:
             await self._ledger.append(
                 session,
@@ -211,24 +236,26 @@ class Intake:
             )
 
 
-def _redacted(signal: Signal, redactor: Redactor, word: Callable[[str], str]) -> Signal:
-    """A mark may be longer than what it hides, so each text is cut to its length again."""
-    words = {name: said and word(said)[:_SHORT] for name in _WORDS if (said := getattr(signal, name)) is not None}
-    return signal.model_copy(
-        update=words
-        | {
-            "idempotency_key": signal.idempotency_key and _own(signal.idempotency_key, redactor),
-            "text": signal.text and redactor.text(signal.text)[:_LONG],
-            "labels": {name[:_SHORT]: str(value)[:_SHORT] for name, value in redactor.content(signal.labels).items()},
-            "payload": redactor.content(signal.payload),
-            "meta": redactor.content(signal.meta),
-        }
-    )
+def _told(lot: Lot, taken: Iterable[int], own: Mapping[int, SignalId], known: Mapping[str, SignalId]) -> tuple[Received, ...]:
+    """What became of each, once it is known which signal holds each key."""
+    told: list[Received] = []
+    claimed: set[str] = set()
+    standing: set[SignalId] = set()
+    for number in taken:
+        key, mine = lot.keys[number], own[lot.places[number]]
+        holder = mine if key is None else known[key]
+        if holder != mine or key in claimed:
+            told.append(Received(event_id=holder, status="duplicate"))
+            continue
+        told.append(Received(event_id=mine, status="counted" if mine in standing else "stored"))
+        standing.add(mine)
+        if key is not None:
+            claimed.add(key)
+    return tuple(told)
 
 
-def _own(key: str, redactor: Redactor) -> str:
-    """A key that holds a secret tells signals apart by its digest alone."""
-    return key if redactor.text(key) == key else hashlib.sha256(key.encode()).hexdigest()
+def _standing_for(signal: Signal, count: int) -> Signal:
+    return signal if count == 1 else signal.model_copy(update={"count": count})
 
 
 def _services(batch: Iterable[Signal]) -> set[tuple[str, str]]:
@@ -236,8 +263,20 @@ def _services(batch: Iterable[Signal]) -> set[tuple[str, str]]:
     return {(each.environment, each.service) for each in batch if each.environment and each.service}
 
 
-def _workflows(batch: Sequence[Signal]) -> list[WorkflowId]:
-    return list(dict.fromkeys(each.workflow_id for each in batch if each.workflow_id))
+def _workflows(items: Iterable[Signal]) -> list[WorkflowId]:
+    return list(dict.fromkeys(each.workflow_id for each in items if each.workflow_id))
+
+
+def _quotas_of(signal: Signal) -> tuple[str, ...]:
+    of_workflow, of_vendor = NARROW_QUOTAS
+    vendor = f"{of_vendor}{signal.source}"
+    return (f"{of_workflow}{signal.workflow_id.shown}", vendor) if signal.workflow_id else (vendor,)
+
+
+def _too_many(name: str, exceeded: Mapping[str, int]) -> Refusal:
+    return Refusal(
+        code=QuotaExceededError.code, message=f"the quota {name} is {exceeded[name]} per minute; try again in the next one"
+    )
 
 
 def trace_id() -> str | None:

@@ -60,28 +60,33 @@ class Receiving:
         if source is None:
             raise NotFoundError("nothing has this address")
         connector = await self._known(address, source, inbound)
+        try:
+            with self._intake.place():
+                taken = await self._store(connector, source, inbound)
+        except QuotaExceededError as error:
+            if source.gives_up_on_429:
+                raise UnavailableError(str(error)) from error
+            raise
+        return source.reply(inbound, taken)
+
+    async def _store(self, connector: Connector, source: Source, inbound: Inbound) -> Taken:
         parsed = _bounded(await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
-        shaped = await self._intake.redacted(connector.org, [_shaped(connector, each) for each in parsed.signals])
+        lot = await self._intake.ready(connector.org, [_shaped(connector, each) for each in parsed.signals])
+        shaped = lot.items
 
         async def work(session: AsyncSession) -> Taken:
             await store.hold(session, connector.id)
             alerts = await self._alerts(session, connector, shaped) if connector.config.opens_incidents else {}
             received: Sequence[Received | Refusal] = ()
             if shaped:
-                received = await self._intake.store(session, connector.org, shaped, actor=Actor.sending(connector.id))
+                received = await self._intake.store(session, connector.org, lot, actor=Actor.sending(connector.id))
             for environment, told in alerts.items():
                 await self._hear(session, connector, environment, [each for each in told if _is_new(received[each])], shaped)
             taken = _taken(parsed, received)
             await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
             return taken
 
-        try:
-            taken = await self._database.retrying(address.org, work)
-        except QuotaExceededError as error:
-            if source.gives_up_on_429:
-                raise UnavailableError(str(error)) from error
-            raise
-        return source.reply(inbound, taken)
+        return await self._database.retrying(connector.org, work)
 
     async def _known(self, address: Endpoint, source: Source, inbound: Inbound) -> Connector:
         """The connector, once the sender has proved to know its secret."""
@@ -175,7 +180,7 @@ def _shaped(connector: Connector, signal: Signal) -> Signal:
 
 
 def _is_new(answer: Received | Refusal) -> bool:
-    return isinstance(answer, Received) and answer.status == "stored"
+    return isinstance(answer, Received) and answer.status != "duplicate"
 
 
 def _signature(connector: Connector, service: str, signal: Signal) -> str:
@@ -210,7 +215,7 @@ def _within(key: str) -> str:
 def _taken(parsed: Parsed, received: Sequence[Received | Refusal]) -> Taken:
     told = Counter("refused" if isinstance(each, Refusal) else each.status for each in received)
     return Taken(
-        stored=told["stored"],
+        stored=told["stored"] + told["counted"],
         duplicates=told["duplicate"],
         refused=told["refused"] + len(parsed.refused),
         reason=parsed.refused[0].reason[:500] if parsed.refused else None,

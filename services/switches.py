@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actions import STOPPABLE
 from domain.actor import Actor
 from domain.base import KillSwitchId, OrgId, Value, WorkflowId
-from domain.errors import ForbiddenError, InvalidError, NotFoundError
-from domain.identity import Caller, KillSwitch, Org, Quota, Role, SwitchLevel
+from domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from domain.identity import NARROW_QUOTAS, Caller, KillSwitch, Org, Quota, Role, SwitchLevel
 from services.ledger import Ledger
 from storage import identity, outbox, quotas, workflows
 from storage import switches as store
@@ -16,6 +16,7 @@ from storage.outbox import Letter
 _ORG_LEVELS = (SwitchLevel.ORG, SwitchLevel.WORKFLOW, SwitchLevel.VENDOR, SwitchLevel.ACTION)
 _LONGEST = 255
 _HIGHEST_QUOTA = 10_000_000
+_MOST_QUOTAS = 200
 
 
 class Place(Value):
@@ -91,7 +92,12 @@ class Switches:
 
     @repeatable
     async def put_quota(self, caller: Caller, quota: Quota) -> Quota:
-        """Raises ForbiddenError, InvalidError: not an admin, or not a possible number."""
+        """A number of one of the common quotas, or of one workflow's or source's signals.
+
+        Raises:
+            ForbiddenError, InvalidError: not an admin, or not a possible number.
+            NotFoundError, ConflictError: nothing is counted by that name; there are too many.
+        """
         if Role.ADMIN not in caller.principal.roles:
             raise ForbiddenError("changing a quota needs the role admin")
         if not 0 <= quota.per_minute <= _HIGHEST_QUOTA:
@@ -99,10 +105,16 @@ class Switches:
         async with self._database.transaction(caller.org) as session:
             before = await quotas.get(session, quota.name)
             if before is None:
-                raise NotFoundError("no such quota")
+                await self._check_new(session, quota.name)
             await quotas.put(session, caller.org, quota)
             await self._enter(session, caller, "quota.changed", "quota", quota.name, before=before, after=quota)
         return quota
+
+    async def _check_new(self, session: AsyncSession, name: str) -> None:
+        if not any(name.startswith(prefix) and name != prefix for prefix in NARROW_QUOTAS):
+            raise NotFoundError("no such quota")
+        if await quotas.count(session) >= _MOST_QUOTAS:
+            raise ConflictError(f"an org has at most {_MOST_QUOTAS} quotas")
 
     async def _set(self, session: AsyncSession, caller: Caller, place: Place, *, is_active: bool, reason: str) -> KillSwitch:
         before = await store.get(session, place.level, place.subject)

@@ -37,7 +37,7 @@ _GET = """select version, read_written::text as written, read_id as id, next_tem
 where environment = :environment and service = :service"""
 _HOLD = f"{_GET} for update"
 _READ = text(
-    """select id, written::text as written, received_at, ts, kind, key, value, text, severity, labels from signals
+    """select id, written::text as written, received_at, ts, kind, key, value, text, severity, labels, count from signals
 where environment = :environment and service = :service
   and (written, id) > (cast(cast(:written as text) as xid8), cast(:id as uuid))
   and written < pg_snapshot_xmin(pg_current_snapshot())

@@ -1,9 +1,10 @@
 """How much an org may use per minute, and has used, as rows."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import case, func
+from sqlalchemy import case, func, text
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -32,6 +33,17 @@ class QuotaUsageRow(SQLModel, table=True):
 async def get(session: AsyncSession, name: str) -> Quota | None:
     row = await session.scalar(select(QuotaRow).where(QuotaRow.name == name))
     return None if row is None else Quota(name=row.name, per_minute=row.per_minute)
+
+
+async def named(session: AsyncSession, names: Collection[str]) -> list[Quota]:
+    """Those of these quotas that the org has set."""
+    wanted = text("select name, per_minute from quotas where name = any(cast(:names as text[]))")
+    rows = await session.execute(wanted, {"names": sorted(names)})
+    return [Quota(name=row.name, per_minute=row.per_minute) for row in rows]
+
+
+async def count(session: AsyncSession) -> int:
+    return (await session.execute(select(func.count()).select_from(QuotaRow))).scalar_one()
 
 
 async def find(session: AsyncSession, *, limit: int = 200) -> list[Quota]:

@@ -40,6 +40,7 @@ class SignalRow(SQLModel, table=True):
     labels: dict[str, Any] = Field(sa_column=document())
     payload: dict[str, Any] = Field(sa_column=document())
     meta: dict[str, Any] = Field(default_factory=dict, sa_column=document())
+    count: int = 1
     written: int | None = Field(default=None, sa_column=transaction_number())
 
 
@@ -128,4 +129,5 @@ def _to_value(row: SignalRow) -> Signal:
         payload=row.payload,
         meta=row.meta,
         received_at=row.received_at,
+        count=row.count,
     )

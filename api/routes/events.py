@@ -55,6 +55,7 @@ class EventOut(Shown):
     labels: dict[str, str]
     occurred_at: Instant
     received_at: Instant | None
+    count: int
 
 
 @router.post("", status_code=201, **guarded("event.write", NotFoundError, StoppedError, UnavailableError))

@@ -79,6 +79,6 @@ def _told(index: int, sent: SignalIn | ItemOut, received: Iterator[Received | Re
         return sent
     match next(received):
         case Refusal() as refusal:
-            return ItemOut.refused(Flaw(pointer=f"/{index}/workflow_id", code=refusal.code, message=refusal.message))
+            return ItemOut.refused(Flaw(pointer=f"/{index}{refusal.pointer}", code=refusal.code, message=refusal.message))
         case Received() as taken:
             return ItemOut(status=ItemStatus(taken.status), event_id=taken.event_id)

@@ -103,8 +103,8 @@ class Miner:
         self._lines = 0
         self._once = 0
 
-    def take(self, line: str, at: float) -> Sighting:
-        """Count a line under its template, which may be a new one."""
+    def take(self, line: str, at: float, *, count: int = 1) -> Sighting:
+        """Count a line, or `count` that are like it, under its template, which may be a new one."""
         shape = self._masks.shape(line)
         number = self.current(self._by_shape.get(shape, -1))
         is_new = False
@@ -114,10 +114,11 @@ class Miner:
             is_new = number >= before
             self._remember(shape, number)
         known = self._known[number]
-        known.count += 1
+        was_once = known.count == 1
+        known.count += count
         known.last = max(known.last, at)
-        self._lines += 1
-        self._once += (known.count == 1) - (known.count == 2)
+        self._lines += count
+        self._once += (known.count == 1) - was_once
         return Sighting(number=number, is_new=is_new, novelty=self._novelty(known.count))
 
     def current(self, number: int) -> int | None:

@@ -54,10 +54,10 @@ class Lines:
         """How bad the line is; when it begins an interval, what is said of the one before goes to `seen`."""
         record = read(text)
         level = of_word(arrival.severity or "") or record.level
-        self._miner.take(record.message or text, arrival.received_at.timestamp())
+        self._miner.take(record.message or text, arrival.received_at.timestamp(), count=arrival.count)
         self._turn(arrival.received_at, seen)
-        self._lines += 1
-        self._errors += level in ERRORS
+        self._lines += arrival.count
+        self._errors += arrival.count * (level in ERRORS)
         self._seen_at = arrival.received_at
         return level or arrival.severity or ""
 

@@ -19,8 +19,8 @@ class _Total:
     lowest: float | None = None
     highest: float | None = None
 
-    def add(self, value: float | None) -> None:
-        self.count += 1
+    def add(self, value: float | None, count: int) -> None:
+        self.count += count
         if value is not None:
             self.total = value if self.total is None else self.total + value
             self.lowest = value if self.lowest is None else min(self.lowest, value)
@@ -34,7 +34,7 @@ def sums(arrivals: Iterable[tuple[Arrival, str]]) -> dict[int, tuple[Sum, ...]]:
         minute = each.received_at.replace(second=0, microsecond=0)
         for minutes in MINUTES:
             at = minute.replace(minute=minute.minute - minute.minute % minutes)
-            known.setdefault((minutes, each.kind, subject, at), _Total()).add(each.value)
+            known.setdefault((minutes, each.kind, subject, at), _Total()).add(each.value, each.count)
     return {
         minutes: tuple(
             Sum(kind=kind, subject=subject, at=at, count=sum_.count, total=sum_.total, lowest=sum_.lowest, highest=sum_.highest)

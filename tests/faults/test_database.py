@@ -16,6 +16,7 @@ from domain.identity import Caller
 from domain.outcome import StepOutcome, StepRef
 from domain.plan import Direction
 from domain.signal import Signal, SignalKind
+from services.admission import Admission
 from services.guard import Guard
 from services.intake import Intake
 from services.ledger import Ledger
@@ -43,7 +44,7 @@ def a_signal(key: str) -> Signal:
 
 def intake(database: Database) -> Intake:
     guard = Guard(region="local", defaults={"signals": 10_000_000, "runs": 10_000})
-    return Intake(database, Ledger(), guard, OrgRedactors(HMAC_KEY))
+    return Intake(database, Ledger(), guard, OrgRedactors(HMAC_KEY), Admission())
 
 
 @asynccontextmanager

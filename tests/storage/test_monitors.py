@@ -13,6 +13,7 @@ from domain.anomaly import AnomalyStatus
 from domain.base import SignalId
 from domain.refs import MonitorRef
 from domain.signal import Signal, SignalKind
+from services.admission import Admission
 from services.guard import Guard
 from services.incidents import Incidents
 from services.intake import Intake
@@ -105,7 +106,7 @@ def monitors_of(database: Database, ledger: Ledger) -> Monitors:
 
 @pytest.fixture
 def service(database, ledger, tenant, shift):
-    intake = Intake(database, ledger, Guard(region="local"), OrgRedactors(HMAC_KEY))
+    intake = Intake(database, ledger, Guard(region="local"), OrgRedactors(HMAC_KEY), Admission())
     ref = MonitorRef(org=tenant.org, environment="prod", service="checkout")
     return Service(database, tenant, intake, monitors_of(database, ledger), ref, shift)
 

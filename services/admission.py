@@ -1,0 +1,69 @@
+"""How many batches may be in work at once: one more for each that was quick, far fewer after one that was slow (AIMD)."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from domain.errors import HealError, OverloadedError
+
+STORMY = timedelta(milliseconds=500)
+"""A batch that takes so long, redaction, waiting and the database together, is of a storm."""
+SLOW = timedelta(seconds=2)
+CALM = timedelta(seconds=5)
+"""How long a storm lasts after the last such batch."""
+_LEAST, _MOST = 2, 32
+_LESS = 0.7
+_LESS_AFTER = 1.0  # seconds: what was begun before the limit fell says nothing of the new one
+
+
+class Admission:
+    """Of one process. In a storm log lines that are alike are counted and not stored, which is a tenth of the work; what is
+    too much even so is refused at once, so that senders wait and not we.
+
+    The limit follows the time that a batch takes, as TCP's window follows loss (Chiu and Jain 1989).
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._limit = float(_MOST)
+        self._in_work = 0
+        self._stormy_until = self._lowered_at = -1e9
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """For the time that a batch is in work.
+
+        Raises:
+            OverloadedError: there is no place; nothing was done.
+        """
+        if self._in_work >= int(self._limit):
+            self._storm()
+            raise OverloadedError("too many batches are in work: try again in a second")
+        began = self._clock()
+        self._in_work += 1
+        try:
+            yield
+        except HealError as error:
+            self._learn(SLOW.total_seconds() if error.status >= 500 else self._clock() - began)
+            raise
+        else:
+            self._learn(self._clock() - began)
+        finally:
+            self._in_work -= 1
+
+    @property
+    def is_stormy(self) -> bool:
+        return self._clock() < self._stormy_until
+
+    def _learn(self, took: float) -> None:
+        if took >= STORMY.total_seconds():
+            self._storm()
+        if took < SLOW.total_seconds():
+            self._limit = min(_MOST, self._limit + 1 / self._limit)
+        elif self._clock() - self._lowered_at >= _LESS_AFTER:
+            self._limit = max(_LEAST, self._limit * _LESS)
+            self._lowered_at = self._clock()
+
+    def _storm(self) -> None:
+        self._stormy_until = self._clock() + CALM.total_seconds()
