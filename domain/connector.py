@@ -20,8 +20,8 @@ class ConnectorStatus(StrEnum):
 class ConnectorConfig(Value):
     """What the sender does not say itself, and what becomes of what it says.
 
-    `environment` and `service` stand in for those that a signal does not name. `opens_incidents`: whatever fires opens an
-    incident, and closes it again when it is over. `mapping` is for kinds without a form of their own.
+    `environment` and `service` stand in for those that a signal does not name. `opens_incidents`: whatever fires or fails opens
+    an incident, and what is over closes its own again. `mapping` is for kinds without a form of their own.
     """
 
     environment: Name | None = None

@@ -44,6 +44,12 @@ class Signal(Value):
     meta: dict[str, JsonValue] = Field(default_factory=dict)
     received_at: Instant | None = None
 
+    @property
+    def headline(self) -> str:
+        """The first line that it says, or what it is about."""
+        said = f"{self.text or ''}\n{self.key}\na signal of {self.source}"
+        return next(line for line in said.splitlines() if line.strip())[:255]
+
 
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", re.IGNORECASE)
 

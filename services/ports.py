@@ -26,6 +26,7 @@ from domain.policy import (
 )
 from domain.preflight import DryRun
 from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.signal import Signal
 from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
 
 
@@ -57,6 +58,9 @@ class Source(Protocol):
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
         """Every item of the request, as a signal or refused; `config` is the connector's own."""
+
+    def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
+        """What one of its signals tells of an error, by the names that loggers give it; None if it tells of none."""
 
     def reply(self, inbound: Inbound, taken: Taken) -> Reply:
         """The answer to a request that was taken in, wholly or in part."""

@@ -19,6 +19,7 @@ from domain.incident import Incident
 from domain.refs import MonitorRef
 from domain.signal import Signal, signature
 from services.connectors import Connectors
+from services.failing import Told, open_errors, told_errors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
@@ -62,15 +63,20 @@ class Receiving:
         connector = await self._known(address, source, inbound)
         parsed = _bounded(await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
         shaped = await self._intake.redacted(connector.org, [_shaped(connector, each) for each in parsed.signals])
+        alerts, errors = await self._told(connector, source, shaped)
 
         async def work(session: AsyncSession) -> Taken:
             await store.hold(session, connector.id)
-            alerts = await self._alerts(session, connector, shaped) if connector.config.opens_incidents else {}
+            places = await self._places(session, connector, shaped, sorted({*alerts, *errors}))
             received: Sequence[Received | Refusal] = ()
             if shaped:
                 received = await self._intake.store(session, connector.org, shaped, actor=Actor.sending(connector.id))
-            for environment, told in alerts.items():
-                await self._hear(session, connector, environment, [each for each in told if _is_new(received[each])], shaped)
+            for place, numbers in places.items():
+                new = [each for each in numbers if _is_new(received[each])]
+                if not alerts.isdisjoint(numbers):
+                    await self._hear(session, connector, place, [shaped[each] for each in new if each in alerts])
+                told = [(shaped[each], errors[each]) for each in new if each in errors]
+                await open_errors(session, self._ledger, connector, *place, told)
             taken = _taken(parsed, received)
             await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
             return taken
@@ -92,27 +98,36 @@ class Receiving:
             raise StoppedError("the connector is paused")
         return connector
 
-    async def _alerts(self, session: AsyncSession, connector: Connector, signals: Sequence[Signal]) -> dict[Place, list[int]]:
-        """Which of the signals say that something fires or is over, by the service they say it of, which is held."""
-        alerts: dict[Place, list[int]] = {}
-        environments: dict[str | None, Environment] = {}
-        for number, signal in enumerate(signals):
-            if (signal.event_type or "").endswith((FIRING, RESOLVED)):
-                if signal.environment not in environments:
-                    environments[signal.environment] = await self._environment(session, connector, signal)
-                environment = environments[signal.environment]
-                alerts.setdefault((environment, signal.service or connector.name), []).append(number)
-        for environment, service in sorted(alerts, key=lambda each: (each[0].name, each[1])):
-            await anomalies.hold(session, MonitorRef(org=connector.org, environment=environment.name, service=service))
-        return alerts
+    async def _told(
+        self, connector: Connector, source: Source, signals: Sequence[Signal]
+    ) -> tuple[frozenset[int], dict[int, Told]]:
+        """The numbers of the signals that say that something fires or is over, and the errors among the others."""
+        if not connector.config.opens_incidents:
+            return frozenset(), {}
+        alerts = frozenset(number for number, signal in enumerate(signals) if _is_alert(signal))
+        errors = await asyncio.to_thread(told_errors, connector, signals, source.error_of)
+        return alerts, {number: error for number, error in errors.items() if number not in alerts}
 
-    async def _hear(
-        self, session: AsyncSession, connector: Connector, place: Place, numbers: Sequence[int], signals: Sequence[Signal]
-    ) -> None:
+    async def _places(
+        self, session: AsyncSession, connector: Connector, signals: Sequence[Signal], numbers: Sequence[int]
+    ) -> dict[Place, list[int]]:
+        """These signals by the service they say something of, which is held."""
+        places: dict[Place, list[int]] = {}
+        environments: dict[str | None, Environment] = {}
+        for number in numbers:
+            signal = signals[number]
+            if signal.environment not in environments:
+                environments[signal.environment] = await self._environment(session, connector, signal)
+            environment = environments[signal.environment]
+            places.setdefault((environment, signal.service or connector.name), []).append(number)
+        for environment, service in sorted(places, key=lambda each: (each[0].name, each[1])):
+            await anomalies.hold(session, MonitorRef(org=connector.org, environment=environment.name, service=service))
+        return places
+
+    async def _hear(self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Signal]) -> None:
         """What fires opens an incident, or joins the open one; its monitor ends it once it was over for a while."""
         environment, service = place
         ref = MonitorRef(org=connector.org, environment=environment.name, service=service)
-        heard = [signals[number] for number in numbers]
         at = await now(session)
         known = await suspect(session, ref, [_observed(connector, each, at) for each in heard])
         opened: dict[Key, Anomaly] = {}
@@ -130,7 +145,7 @@ class Receiving:
     ) -> Incident:
         broken = Breakage(
             signature=_signature(connector, service, signal),
-            title=_title(signal),
+            title=signal.headline,
             service=service,
             environment=environment,
             workflow=signal.workflow_id,
@@ -182,6 +197,10 @@ def _signature(connector: Connector, service: str, signal: Signal) -> str:
     return signature(org=connector.org, service=service, error_code="alert", workflow=connector.kind, subject=signal.key)
 
 
+def _is_alert(signal: Signal) -> bool:
+    return (signal.event_type or "").endswith((FIRING, RESOLVED))
+
+
 def _fires(signal: Signal) -> bool:
     return (signal.event_type or "").endswith(FIRING)
 
@@ -190,17 +209,12 @@ def _observed(connector: Connector, signal: Signal, at: Instant) -> Observation:
     """What the sender says of its alert, as of when it was received."""
     is_odd = _fires(signal)
     subject = _subject(connector, signal)
-    return Observation(detector=ALERT, subject=subject, at=at, score=float(is_odd), is_odd=is_odd, reasons=(_title(signal),))
+    return Observation(detector=ALERT, subject=subject, at=at, score=float(is_odd), is_odd=is_odd, reasons=(signal.headline,))
 
 
 def _subject(connector: Connector, signal: Signal) -> str:
     """Two connectors may tell of the same thing: each has an alert of its own."""
     return _within(f"{connector.id}/{signal.key}")
-
-
-def _title(signal: Signal) -> str:
-    said = f"{signal.text or ''}\n{signal.key}\nan alert of {signal.source}"
-    return next(line for line in said.splitlines() if line.strip())[:255]
 
 
 def _within(key: str) -> str:

@@ -1,6 +1,11 @@
 """How senders are answered: most look at the status alone, and come again after a 429 as well as after a 503."""
 
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
 from domain.inbound import Inbound, Reply, Taken
+from domain.signal import Signal
 
 
 class Answering:
@@ -8,6 +13,9 @@ class Answering:
 
     gives_up_on_429 = False
     belongs_to: str | None = None
+
+    def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
+        return None
 
     def reply(self, inbound: Inbound, taken: Taken) -> Reply:
         return Reply(body=taken.model_dump_json(exclude={"first"}).encode())

@@ -106,7 +106,7 @@ def test_a_span_that_failed_is_an_event_with_its_error():
     failed, fine = case("otlp_traces/spans").parse().signals
     assert (failed.kind, failed.event_type, failed.severity, failed.value) == (SignalKind.EVENT, "span.error", "error", 3.0)
     assert (failed.text, failed.key) == ("TimeoutError: timed out", "POST /pay")
-    assert "Traceback" in failed.payload["stack_trace"]
+    assert "Traceback" in failed.payload["exception.stacktrace"]
     assert (fine.kind, fine.event_type, fine.key, fine.value) == (SignalKind.METRIC, "span.duration", "checkout", 3.25)
 
 
