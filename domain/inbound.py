@@ -9,7 +9,7 @@ from domain.signal import Signal
 class Inbound(Value):
     """One request as it came: nothing of it is trusted but when it did. Header names are lower case.
 
-    `tail` is the path behind ours.
+    `tail` is the path, or what of it is the sender's own.
     """
 
     arrived: Instant

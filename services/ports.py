@@ -53,6 +53,9 @@ class Source(Protocol):
     belongs_to: str | None
     gives_up_on_429: bool
 
+    def address(self, inbound: Inbound) -> str | None:
+        """The endpoint that a request names in itself, for a path that names none."""
+
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         """Whether whoever sent this knows the connector's secret; compared in constant time."""
 

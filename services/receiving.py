@@ -12,7 +12,7 @@ from domain.actor import Actor
 from domain.anomaly import ALERT, Anomaly, Observation
 from domain.base import Instant
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
-from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnavailableError
+from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnauthenticatedError, UnavailableError
 from domain.identity import Environment
 from domain.inbound import Inbound, Parsed, Refused, Reply, Taken
 from domain.incident import Incident
@@ -47,6 +47,19 @@ class Receiving:
         self._intake = intake
         self._connectors = connectors
         self._sources = sources
+
+    async def take_named(self, kind: str, inbound: Inbound) -> Reply:
+        """As `take`, at the endpoint that the request names in itself.
+
+        Raises:
+            UnauthenticatedError: it names none that there is, or does not know the secret.
+            StoppedError, ForbiddenError, QuotaExceededError, UnavailableError: as there.
+        """
+        endpoint = await asyncio.to_thread(self._sources[kind].address, inbound)
+        try:
+            return await self.take(kind, endpoint or "", inbound)
+        except NotFoundError:
+            raise UnauthenticatedError("the request names no endpoint that there is") from None
 
     async def take(self, kind: str, endpoint: str, inbound: Inbound) -> Reply:
         """Every item that is counted as stored is durable when this returns.

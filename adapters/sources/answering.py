@@ -14,6 +14,9 @@ class Answering:
     gives_up_on_429 = False
     belongs_to: str | None = None
 
+    def address(self, inbound: Inbound) -> str | None:
+        return None
+
     def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
         return None
 

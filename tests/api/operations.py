@@ -15,6 +15,8 @@ DOORS = frozenset(
     {
         ("post", "/api/v1/ingest/{source}/{endpoint}"),
         ("post", "/api/v1/ingest/otlp/{endpoint}/v1/{signal}"),
+        ("post", "/api/v1/ingest/pagerduty/v2/enqueue"),
+        ("post", "/api/v1/ingest/pagerduty/v2/change/enqueue"),
         ("post", "/api/v1/ingest/alertmanager/{endpoint}/api/v2/alerts"),
     }
 )

@@ -303,3 +303,69 @@ async def test_a_pagerduty_sender_is_answered_as_there(site: Site, someone: Pers
 
     assert (good.status_code, good.json()["dedup_key"]) == (202, "shop/errors")
     assert (bad.status_code, bad.json()["status"]) == (400, "invalid event")
+
+
+async def a_pager(site: Site, someone: Person, **config: Any) -> tuple[Sender, str]:
+    """A sender to PagerDuty, and the routing key it is given."""
+    body = {"kind": "pagerduty_events", "name": "pd", "config": CONFIG | config}
+    made = (await someone.post("/connectors", body)).json()
+    return Sender(site, made, kind="pagerduty_events"), f"{made['connector']['endpoint']}_{made['secret']}"
+
+
+async def test_a_sender_to_pagerduty_changes_nothing_but_the_address(site: Site, someone: Person) -> None:
+    """The routing key names the endpoint and proves the secret; what fires opens an incident, what ends is seen."""
+    _, key = await a_pager(site, someone)
+    event: dict[str, Any] = {"routing_key": key, "event_action": "trigger", "dedup_key": "shop/errors"}
+    event |= {"payload": {"summary": "too many errors", "source": "shop", "severity": "error"}}
+
+    answer = await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", json=event)
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["dedup_key"]) == (202, "success", "shop/errors")
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    assert (incident["title"], incident["service"]) == ("too many errors", "shop")
+
+
+async def test_a_change_event_is_a_deployment(site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
+    """PagerDuty has a path of its own for them."""
+    _, key = await a_pager(site, someone)
+    change = {"routing_key": key, "payload": {"summary": "release 1.4.0", "source": "ci"}}
+
+    answer = await site.client.post("/api/v1/ingest/pagerduty/v2/change/enqueue", json=change)
+
+    assert answer.status_code == 202
+    assert [row["event_type"] for row in await stored(superuser, tenant)] == ["deploy.succeeded"]
+    assert (await someone.get("/incidents")).json()["items"] == []
+
+
+async def test_a_routing_key_that_opens_nothing_is_401(site: Site, someone: Person, found_org: FoundOrg) -> None:
+    """None, no endpoint in it, a wrong secret, another connector's secret: nobody can tell which."""
+    _, key = await a_pager(site, someone)
+    _, other = await a_pager(site, await site.person(await found_org(), *someone.caller.principal.roles))
+    keys = [
+        None,
+        7,
+        "",
+        "R0UT1NGKEY",
+        key[:-1],
+        key[:55],
+        f"{key[:55]}_{other[56:]}",
+        f"in_{'0' * 52}_{key[56:]}",
+        f"in_{'z' * 52}_x",
+    ]
+
+    answers = [
+        await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", json={"routing_key": each, "event_action": "trigger"})
+        for each in keys
+    ]
+    answers.append(await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", content=b"\xff"))
+
+    assert {(each.status_code, each.json()["type"]) for each in answers} == {(401, "/problems/unauthenticated")}
+
+
+async def test_an_event_of_a_megabyte_is_not_read(site: Site, someone: Person) -> None:
+    """The body is parsed before anybody has proved anything, so it is small."""
+    _, key = await a_pager(site, someone)
+
+    answer = await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", json={"routing_key": key, "x": "x" * 2**20})
+
+    assert answer.status_code == 413
