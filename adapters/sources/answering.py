@@ -25,6 +25,6 @@ class Answering:
 
 
 class Unyielding(Answering):
-    """Alertmanager and what is made like it: only a 5xx is sent again."""
+    """Alertmanager, what is made like it, and others of its kind: only a 5xx is sent again."""
 
     gives_up_on_429 = True

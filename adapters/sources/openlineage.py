@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.answering import Answering
+from adapters.sources.answering import Unyielding
 from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.progress import Progress, progress
 from adapters.sources.reading import at, expected_object, first, json_of, mapping, read_each, text
@@ -18,7 +18,7 @@ _ENDS_BADLY = frozenset({Progress.FAILED, Progress.ABORTED})
 _BROKEN = frozenset(f"run.{each}" for each in _ENDS_BADLY)
 
 
-class OpenLineage(Answering):
+class OpenLineage(Unyielding):
     """A run's event is known by run, type and time; its key is the run, its service the job at the root of the run's tree."""
 
     kind = "openlineage"
