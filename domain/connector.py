@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, StringConstraints
 
 from domain.base import ConnectorId, DeliveryId, Instant, Name, OrgId, Value
+from domain.signal import SignalKind
 
 ENDPOINT = "in_"
 _LENGTH = 26
@@ -36,7 +37,9 @@ class Connector(Value):
     kind: str
     name: ConnectorName
     config: ConnectorConfig
-    scopes: tuple[str, ...] = ()
+    scopes: tuple[SignalKind, ...] = ()
+    """What kinds of signals it may send; without any, all."""
+
     status: ConnectorStatus = ConnectorStatus.ACTIVE
     created_at: Instant | None = None
     updated_at: Instant | None = None

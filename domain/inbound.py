@@ -19,6 +19,13 @@ class Inbound(Value):
     body: bytes = b""
 
 
+class MappingFlaw(Value):
+    """What is wrong with the mapping of a connector, and where: a JSON pointer into it."""
+
+    pointer: str
+    reason: str
+
+
 class Refused(Value):
     """An item that could not be understood: its place in the request, counted from 0, and why."""
 

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from domain.approval import Settled
 from domain.base import Digest, OrgId
-from domain.inbound import Inbound, Parsed, Reply, Taken
+from domain.inbound import Inbound, MappingFlaw, Parsed, Reply, Taken
 from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
 from domain.policy import (
@@ -52,6 +52,9 @@ class Source(Protocol):
     kind: str
     belongs_to: str | None
     gives_up_on_429: bool
+
+    def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
+        """What is wrong with a connector's mapping, if anything; it repeats no value of it."""
 
     def address(self, inbound: Inbound) -> str | None:
         """The endpoint that a request names in itself, for a path that names none."""

@@ -74,8 +74,8 @@ class Receiving:
         if source is None:
             raise NotFoundError("nothing has this address")
         connector = await self._known(address, source, inbound)
-        parsed = _bounded(await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
-        shaped = await self._intake.redacted(connector.org, [_shaped(connector, each) for each in parsed.signals])
+        parsed = within(connector, await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
+        shaped = await self._intake.redacted(connector.org, [completed(connector, each) for each in parsed.signals])
         alerts, errors = await self._told(connector, source, shaped)
 
         async def work(session: AsyncSession) -> Taken:
@@ -174,13 +174,16 @@ class Receiving:
         raise NotFoundError("no environment for what the connector opens")
 
 
-def _bounded(parsed: Parsed) -> Parsed:
-    """At most `MOST` items; the others are refused, and may be sent in smaller requests."""
-    if len(parsed.signals) <= MOST:
-        return parsed
-    more = Refused(index=MOST, reason=f"expected at most {MOST} items, got {len(parsed.signals)}: send fewer at once")
-    refused = (more,) * (len(parsed.signals) - MOST)
-    return Parsed(signals=parsed.signals[:MOST], refused=(*refused, *parsed.refused))
+def within(connector: Connector, parsed: Parsed) -> Parsed:
+    """What the connector may send, at most `MOST` items; the others are refused."""
+    allowed = [each for each in parsed.signals if not connector.scopes or each.kind in connector.scopes]
+    kept = tuple(allowed[:MOST])
+    reasons = {
+        f"expected at most {MOST} items, got {len(allowed)}: send fewer at once": len(allowed) - len(kept),
+        f"the connector may send nothing but {', '.join(connector.scopes)}": len(parsed.signals) - len(allowed),
+    }
+    more = tuple(Refused(index=MOST, reason=reason) for reason, number in reasons.items() for _ in range(number))
+    return Parsed(signals=kept, refused=(*more, *parsed.refused))
 
 
 def _address(endpoint: str) -> Endpoint:
@@ -190,7 +193,7 @@ def _address(endpoint: str) -> Endpoint:
         raise NotFoundError("nothing has this address") from None
 
 
-def _shaped(connector: Connector, signal: Signal) -> Signal:
+def completed(connector: Connector, signal: Signal) -> Signal:
     """With what the connector adds, and a key of its own: two connectors may tell of the same thing."""
     own = signal.idempotency_key and _within(f"{connector.id}/{signal.idempotency_key}")
     return signal.model_copy(

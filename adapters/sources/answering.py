@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from domain.inbound import Inbound, Reply, Taken
+from domain.inbound import Inbound, MappingFlaw, Reply, Taken
 from domain.signal import Signal
 
 
@@ -13,6 +13,9 @@ class Answering:
 
     gives_up_on_429 = False
     belongs_to: str | None = None
+
+    def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
+        return MappingFlaw(pointer="", reason="expected no mapping: this kind has a form of its own") if mapping else None
 
     def address(self, inbound: Inbound) -> str | None:
         return None

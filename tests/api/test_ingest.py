@@ -369,3 +369,19 @@ async def test_an_event_of_a_megabyte_is_not_read(site: Site, someone: Person) -
     answer = await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", json={"routing_key": key, "x": "x" * 2**20})
 
     assert answer.status_code == 413
+
+
+async def test_a_connector_sends_what_its_scopes_allow(
+    site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine
+) -> None:
+    """Items of another kind are refused, and the log of deliveries says why."""
+    body = {"kind": "cloudevents", "name": "ce", "scopes": ["deploy"], "config": {"environment": "prod"}}
+    sender = Sender(site, (await someone.post("/connectors", body)).json(), kind="cloudevents")
+    event = {"specversion": "1.0", "id": "1", "source": "/ci", "type": "dev.cdevents.service.deployed.0.1.1"}
+    batch = json.dumps([event, event | {"id": "2", "type": "com.example.order.failed"}]).encode()
+
+    answer = await sender.post(batch, **{"Content-Type": "application/cloudevents-batch+json"})
+
+    assert (answer.json()["stored"], answer.json()["refused"]) == (1, 1)
+    assert answer.json()["reason"] == "the connector may send nothing but deploy"
+    assert [row["event_type"] for row in await stored(superuser, tenant)] == [event["type"]]
