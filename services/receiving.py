@@ -1,7 +1,6 @@
 """Take in what a sender outside delivers: know it by its secret, read it, store every item and what came of it at once."""
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,12 +13,13 @@ from domain.base import Instant
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
 from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnauthenticatedError, UnavailableError
 from domain.identity import Environment
-from domain.inbound import Inbound, Parsed, Refused, Reply, Taken
+from domain.inbound import Inbound, Reply, Taken
 from domain.incident import Incident
 from domain.refs import MonitorRef
 from domain.signal import Signal, signature
 from services.connectors import Connectors
-from services.failing import Told, open_errors, told_errors
+from services.delivery import Delivery, fires, read_delivery, within
+from services.failing import open_errors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
@@ -30,10 +30,6 @@ from storage import connectors as store
 from storage import identity as identities
 from storage.connectors import DeliveryCounts
 from storage.engine import Database, now
-
-FIRING, RESOLVED = ".firing", ".resolved"
-MOST = 10_000
-_KEY = 255
 
 Place = tuple[Environment, str]
 
@@ -74,9 +70,8 @@ class Receiving:
         if source is None:
             raise NotFoundError("nothing has this address")
         connector = await self._known(address, source, inbound)
-        parsed = within(connector, await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
-        shaped = await self._intake.redacted(connector.org, [completed(connector, each) for each in parsed.signals])
-        alerts, errors = await self._told(connector, source, shaped)
+        read = await read_delivery(connector, source, inbound, self._intake)
+        shaped, alerts, errors = read.signals, read.alerts, read.errors
 
         async def work(session: AsyncSession) -> Taken:
             await store.hold(session, connector.id)
@@ -90,7 +85,7 @@ class Receiving:
                     await self._hear(session, connector, place, [shaped[each] for each in new if each in alerts])
                 told = [(shaped[each], errors[each]) for each in new if each in errors]
                 await open_errors(session, self._ledger, connector, *place, told)
-            taken = _taken(parsed, received)
+            taken = _taken(read, received)
             await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
             return taken
 
@@ -110,16 +105,6 @@ class Receiving:
         if connector.status is ConnectorStatus.PAUSED:
             raise StoppedError("the connector is paused")
         return connector
-
-    async def _told(
-        self, connector: Connector, source: Source, signals: Sequence[Signal]
-    ) -> tuple[frozenset[int], dict[int, Told]]:
-        """The numbers of the signals that say that something fires or is over, and the errors among the others."""
-        if not connector.config.opens_incidents:
-            return frozenset(), {}
-        alerts = frozenset(number for number, signal in enumerate(signals) if _is_alert(signal))
-        errors = await asyncio.to_thread(told_errors, connector, signals, source.error_of)
-        return alerts, {number: error for number, error in errors.items() if number not in alerts}
 
     async def _places(
         self, session: AsyncSession, connector: Connector, signals: Sequence[Signal], numbers: Sequence[int]
@@ -144,7 +129,7 @@ class Receiving:
         at = await now(session)
         known = await suspect(session, ref, [_observed(connector, each, at) for each in heard])
         opened: dict[Key, Anomaly] = {}
-        for signal in (each for each in heard if _fires(each)):
+        for signal in (each for each in heard if fires(each)):
             key = ALERT, _subject(connector, signal)
             alert = opened.get(key) or known[key]
             if alert.incident_id is None or not alert.is_flapping:
@@ -174,35 +159,11 @@ class Receiving:
         raise NotFoundError("no environment for what the connector opens")
 
 
-def within(connector: Connector, parsed: Parsed) -> Parsed:
-    """What the connector may send, at most `MOST` items; the others are refused."""
-    allowed = [each for each in parsed.signals if not connector.scopes or each.kind in connector.scopes]
-    kept = tuple(allowed[:MOST])
-    reasons = {
-        f"expected at most {MOST} items, got {len(allowed)}: send fewer at once": len(allowed) - len(kept),
-        f"the connector may send nothing but {', '.join(connector.scopes)}": len(parsed.signals) - len(allowed),
-    }
-    more = tuple(Refused(index=MOST, reason=reason) for reason, number in reasons.items() for _ in range(number))
-    return Parsed(signals=kept, refused=(*more, *parsed.refused))
-
-
 def _address(endpoint: str) -> Endpoint:
     try:
         return Endpoint.of(endpoint)
     except ValueError:
         raise NotFoundError("nothing has this address") from None
-
-
-def completed(connector: Connector, signal: Signal) -> Signal:
-    """With what the connector adds, and a key of its own: two connectors may tell of the same thing."""
-    own = signal.idempotency_key and _within(f"{connector.id}/{signal.idempotency_key}")
-    return signal.model_copy(
-        update={
-            "idempotency_key": own,
-            "service": signal.service or connector.config.service,
-            "environment": signal.environment or connector.config.environment,
-        }
-    )
 
 
 def _is_new(answer: Received | Refusal) -> bool:
@@ -213,38 +174,26 @@ def _signature(connector: Connector, service: str, signal: Signal) -> str:
     return signature(org=connector.org, service=service, error_code="alert", workflow=connector.kind, subject=signal.key)
 
 
-def _is_alert(signal: Signal) -> bool:
-    return (signal.event_type or "").endswith((FIRING, RESOLVED))
-
-
-def _fires(signal: Signal) -> bool:
-    return (signal.event_type or "").endswith(FIRING)
-
-
 def _observed(connector: Connector, signal: Signal, at: Instant) -> Observation:
     """What the sender says of its alert, as of when it was received."""
-    is_odd = _fires(signal)
+    is_odd = fires(signal)
     subject = _subject(connector, signal)
     return Observation(detector=ALERT, subject=subject, at=at, score=float(is_odd), is_odd=is_odd, reasons=(signal.headline,))
 
 
 def _subject(connector: Connector, signal: Signal) -> str:
     """Two connectors may tell of the same thing: each has an alert of its own."""
-    return _within(f"{connector.id}/{signal.key}")
+    return within(f"{connector.id}/{signal.key}")
 
 
-def _within(key: str) -> str:
-    return key if len(key) <= _KEY else hashlib.sha256(key.encode()).hexdigest()
-
-
-def _taken(parsed: Parsed, received: Sequence[Received | Refusal]) -> Taken:
+def _taken(read: Delivery, received: Sequence[Received | Refusal]) -> Taken:
     told = Counter("refused" if isinstance(each, Refusal) else each.status for each in received)
     return Taken(
         stored=told["stored"],
         duplicates=told["duplicate"],
-        refused=told["refused"] + len(parsed.refused),
-        reason=parsed.refused[0].reason[:500] if parsed.refused else None,
-        first=parsed.signals[0].idempotency_key if parsed.signals else None,
+        refused=told["refused"] + len(read.refused),
+        reason=read.refused[0].reason[:500] if read.refused else None,
+        first=read.first,
     )
 
 

@@ -1,6 +1,5 @@
 """Try a payload on a connector, saved or not: what it would become, or why it would not; nothing is stored."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,10 +13,9 @@ from domain.identity import Caller
 from domain.inbound import Inbound, Refused
 from domain.signal import Short, Signal
 from services.connectors import Connectors
-from services.failing import told_errors
+from services.delivery import read_delivery
 from services.intake import Intake
 from services.ports import Source
-from services.receiving import FIRING, completed, within
 
 MOST_SHOWN = 100
 
@@ -71,20 +69,13 @@ class Trials:
 
     async def _try(self, connector: Connector, sample: Sample) -> Tried:
         source = self._source(connector.kind, sample.source)
-        inbound = _inbound(sample)
-        parsed = within(connector, await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
-        first = [completed(connector, each) for each in parsed.signals[:MOST_SHOWN]]
-        signals = await self._intake.redacted(connector.org, first)
-        errors = await asyncio.to_thread(told_errors, connector, signals, source.error_of)
-        opens = connector.config.opens_incidents
+        read = await read_delivery(connector, source, _inbound(sample), self._intake)
+        first = enumerate(read.signals[:MOST_SHOWN])
         return Tried(
-            stored=len(parsed.signals),
-            refused=len(parsed.refused),
-            signals=tuple(
-                TriedSignal(signal=signal, opens_incident=opens and (number in errors or _fires(signal)))
-                for number, signal in enumerate(signals)
-            ),
-            reasons=parsed.refused[:MOST_SHOWN],
+            stored=len(read.signals),
+            refused=len(read.refused),
+            signals=tuple(TriedSignal(signal=signal, opens_incident=read.opens(number)) for number, signal in first),
+            reasons=read.refused[:MOST_SHOWN],
         )
 
     def _source(self, kind: str, named: str | None) -> Source:
@@ -98,7 +89,3 @@ def _inbound(sample: Sample) -> Inbound:
     body = sample.payload if isinstance(sample.payload, str) else json.dumps(sample.payload, ensure_ascii=False)
     headers = {"content-type": "application/json"} | {name.lower(): value for name, value in sample.headers.items()}
     return Inbound(arrived=datetime.now(UTC), headers=headers, body=body.encode())
-
-
-def _fires(signal: Signal) -> bool:
-    return (signal.event_type or "").endswith(FIRING)

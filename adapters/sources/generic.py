@@ -9,10 +9,11 @@ from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment, shown
 from adapters.sources.jsonpath import PathError, values
 from adapters.sources.mapping import FIELDS, STATES, flaw_of
-from adapters.sources.reading import UnreadableError, json_of, listed, mapping, number, read_each, text
+from adapters.sources.reading import UnreadableError, first, json_of, listed, mapping, number, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from adapters.sources.words import severity
+from domain.base import Instant
 from domain.inbound import Inbound, MappingFlaw, Parsed
 from domain.signal import Signal, SignalKind
 
@@ -40,13 +41,12 @@ class Generic(Answering):
         said = {name: _at(item, paths.get(name), f"fields.{name}") for name in FIELDS}
         labels = {name: _at(item, path, "labels") for name, path in mapping(config.get("labels")).items()}
         sent, state = instant(said["ts"]), _state(said["status"], config)
-        sender, about = text(said["id"]), text(said["key"])
         return Observation(
             source=self.kind,
             kind=_kind(said["kind"], config),
             ts=sent or inbound.arrived,
-            identity=identity(self.kind, sender or item, state, "" if sender else moment(sent, inbound.arrived)),
-            key=about or sender,
+            identity=_identity(said, item, state, sent, inbound),
+            key=first(said["key"], said["id"]),
             event_type=f"alert.{state}" if state else text(said["event_type"]),
             severity=severity(_translated(said["severity"], config.get("severities"))),
             value=number(said["value"]),
@@ -58,6 +58,14 @@ class Generic(Answering):
             labels=labels,
             payload={"item": item} if isinstance(item, dict | list) else {},
         ).signal()
+
+
+def _identity(said: Mapping[str, object], item: object, state: str | None, sent: Instant | None, inbound: Inbound) -> str:
+    """Of an alert when it changed counts, too: what fires again after its end has the id that it had before."""
+    sender = text(said["id"])
+    if sender is None:
+        return identity(Generic.kind, item, state, moment(sent, inbound.arrived))
+    return identity(Generic.kind, sender, state or text(said["status"]), sent.isoformat() if sent and state else "")
 
 
 def _items(body: bytes, config: Mapping[str, JsonValue]) -> list[Any]:

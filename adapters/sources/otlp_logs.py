@@ -27,6 +27,7 @@ class OtlpLogs(Exporting):
     """Delivered at least once and without identity: a record is known by all that it says, its time included."""
 
     kind = "otlp_logs"
+    request = ExportLogsServiceRequest
     response = ExportLogsServiceResponse
     rejected = "rejected_log_records"
 

@@ -26,6 +26,7 @@ class OtlpTraces(Exporting):
     """A span is known by its trace and its own id. Its value is its duration in seconds, failed or not."""
 
     kind = "otlp_traces"
+    request = ExportTraceServiceRequest
     response = ExportTraceServiceResponse
     rejected = "rejected_spans"
 

@@ -24,7 +24,8 @@ _NAMES = ("component", "group", "class")
 class PagerDutyEvents(Answering):
     """The body's `routing_key` is the secret, behind the endpoint and `_` where the path names none.
 
-    An event without `dedup_key` is about what its content says.
+    An event without `dedup_key` is about what its content says. One without a time happens whenever it is sent: a trigger
+    that is repeated does no harm, and one that follows upon a resolve is no repetition.
     """
 
     kind = "pagerduty_events"
@@ -62,7 +63,7 @@ class PagerDutyEvents(Answering):
             **self._common(body, payload),
             kind=SignalKind.EVENT,
             ts=sent or inbound.arrived,
-            identity=identity(self.kind, key, state, moment(sent, inbound.arrived)),
+            identity=identity(self.kind, key, state, (sent or inbound.arrived).isoformat()),
             key=key,
             event_type=f"alert.{state}",
             severity=severity(payload.get("severity")) or "warning",

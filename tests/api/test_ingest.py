@@ -385,3 +385,23 @@ async def test_a_connector_sends_what_its_scopes_allow(
     assert (answer.json()["stored"], answer.json()["refused"]) == (1, 1)
     assert answer.json()["reason"] == "the connector may send nothing but deploy"
     assert [row["event_type"] for row in await stored(superuser, tenant)] == [event["type"]]
+
+
+async def test_one_delivery_tells_of_two_hundred_incidents_at_most(site: Site, someone: Person) -> None:
+    """The rest is refused and the sender told why; what it sends then is taken."""
+    sender = await a_sender(site, someone)
+    alerts = [alert(instance=f"i-{number}") | {"fingerprint": f"{number:016x}"} for number in range(203)]
+
+    first, rest = await sender.post(notification(*alerts)), await sender.post(notification(*alerts[200:]))
+
+    assert (first.json()["stored"], first.json()["refused"], rest.json()["stored"]) == (200, 3, 3)
+    assert first.json()["reason"] == "one request may tell of at most 500 services and 200 incidents: send the rest in another"
+
+
+async def test_one_delivery_names_five_hundred_services_at_most(site: Site, someone: Person) -> None:
+    """Each is watched from then on, whether or not it opens incidents."""
+    sender = await a_sender(site, someone, opens_incidents=False)
+
+    answer = await sender.post(notification(*(alert(service=f"s-{number}") for number in range(502))))
+
+    assert (answer.json()["stored"], answer.json()["refused"]) == (500, 2)

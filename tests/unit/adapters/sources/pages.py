@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.inbound import Taken
 from domain.signal import Signal
-from services.receiving import FIRING
+from services.delivery import FIRING
 from tests.engine import ROOT
 from tests.unit.adapters.sources.requests import FIXTURES, SECRET, Case, case
 
