@@ -95,9 +95,7 @@ def _connectors(base: Base) -> "Connectors":
     from adapters.sources import SOURCES
     from services.connectors import Connectors
 
-    return Connectors(
-        base.database, base.ledger, base.keyring, sealer, kinds={each.belongs_to or each.kind for each in SOURCES}
-    )
+    return Connectors(base.database, base.ledger, base.keyring, sealer, SOURCES)
 
 
 def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:
@@ -160,10 +158,12 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from services.receiving import Receiving
     from services.recovery import Recovery
     from services.runs import Runs
+    from services.trials import Trials
 
     database, ledger, guard = base.database, base.ledger, Guard(region=chosen.region)
     decisions, catalog = Decisions(database), {each.name: each for each in CATALOG}
     intake = Intake(database, ledger, guard, OrgRedactors(base.hmac_key), Admission())
+    sources = {each.kind: each for each in SOURCES}
     planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
     return {
         "approvals": Approvals(database, ledger, base.policy, base.engine),
@@ -174,7 +174,8 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "intake": intake,
         "pipelines": Pipelines(database, ledger, guard),
         "planning": planning,
-        "receiving": Receiving(database, ledger, intake, connectors, {each.kind: each for each in SOURCES}),
+        "receiving": Receiving(database, ledger, intake, connectors, sources),
+        "trials": Trials(connectors, intake, sources),
         "recovery": Recovery(database, ledger, guard, planning),
         "runs": Runs(database, ledger, guard, intake, lease=chosen.lease),
     }

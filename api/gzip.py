@@ -9,6 +9,8 @@ from api.errors import MalformedError, TooLargeError
 GZIP = b"gzip"
 _ENCODING, _LENGTH = b"content-encoding", b"content-length"
 _GZIP_FRAME = 16 + zlib.MAX_WBITS
+_PART = 64 * 1024
+_MOST_MEMBERS = 1_000
 
 
 def is_packed(scope: Scope) -> bool:
@@ -21,19 +23,32 @@ def plain_scope(scope: Scope) -> Scope:
 
 
 def unpacked(body: bytes, cap: int) -> bytes:
-    """The one gzip member that `body` is.
+    """What the gzip members that `body` is made of hold, one after the other.
 
     Raises:
-        TooLargeError: it holds more than `cap` bytes.
-        MalformedError: it is no gzip, it is cut short, or something follows it.
+        TooLargeError: they hold more than `cap` bytes.
+        MalformedError: it is no gzip, it is cut short, something else follows, or it has more than `_MOST_MEMBERS`.
     """
+    packed, plain, at = memoryview(body), bytearray(), 0
+    for _ in range(_MOST_MEMBERS):
+        at = _unpack_member(packed, at, plain, cap)
+        if at == len(packed):
+            return bytes(plain)
+    raise MalformedError(f"expected at most {_MOST_MEMBERS} gzip members", flaw="encoding")
+
+
+def _unpack_member(packed: memoryview, at: int, plain: bytearray, cap: int) -> int:
+    """Where the member that begins at `at` ends; in small parts, since each end copies the rest of its part."""
     unpacker = zlib.decompressobj(_GZIP_FRAME)
-    try:
-        plain = unpacker.decompress(body, cap + 1)
-    except zlib.error:
-        raise MalformedError("the body is not the gzip that its Content-Encoding promises", flaw="encoding") from None
-    if len(plain) > cap:
-        raise TooLargeError(f"expected a body of at most {cap} bytes once it is unpacked")
-    if not unpacker.eof or unpacker.unused_data:
-        raise MalformedError("expected one whole gzip member", flaw="encoding")
-    return plain
+    while not unpacker.eof:
+        part = packed[at : at + _PART]
+        if not part:
+            raise MalformedError("expected whole gzip members", flaw="encoding")
+        try:
+            plain += unpacker.decompress(part, cap + 1 - len(plain))
+        except zlib.error:
+            raise MalformedError("the body is not the gzip that its Content-Encoding promises", flaw="encoding") from None
+        if len(plain) > cap:
+            raise TooLargeError(f"expected a body of at most {cap} bytes once it is unpacked")
+        at += len(part) - len(unpacker.unused_data)
+    return at

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, StringConstraints
 
 from domain.base import ConnectorId, DeliveryId, Instant, Name, OrgId, Value
+from domain.signal import SignalKind
 
 ENDPOINT = "in_"
 _LENGTH = 26
@@ -20,8 +21,8 @@ class ConnectorStatus(StrEnum):
 class ConnectorConfig(Value):
     """What the sender does not say itself, and what becomes of what it says.
 
-    `environment` and `service` stand in for those that a signal does not name. `opens_incidents`: whatever fires opens an
-    incident, and closes it again when it is over. `mapping` is for kinds without a form of their own.
+    `environment` and `service` stand in for those that a signal does not name. `opens_incidents`: whatever fires or fails opens
+    an incident, and what is over closes its own again. `mapping` is for kinds without a form of their own.
     """
 
     environment: Name | None = None
@@ -36,7 +37,9 @@ class Connector(Value):
     kind: str
     name: ConnectorName
     config: ConnectorConfig
-    scopes: tuple[str, ...] = ()
+    scopes: tuple[SignalKind, ...] = ()
+    """What kinds of signals it may send; without any, all."""
+
     status: ConnectorStatus = ConnectorStatus.ACTIVE
     created_at: Instant | None = None
     updated_at: Instant | None = None

@@ -9,7 +9,7 @@ from domain.signal import Signal
 class Inbound(Value):
     """One request as it came: nothing of it is trusted but when it did. Header names are lower case.
 
-    `tail` is the path behind ours.
+    `tail` is the path, or what of it is the sender's own.
     """
 
     arrived: Instant
@@ -17,6 +17,13 @@ class Inbound(Value):
     query: dict[str, str] = Field(default_factory=dict)
     tail: str = ""
     body: bytes = b""
+
+
+class MappingFlaw(Value):
+    """What is wrong with the mapping of a connector, and where: a JSON pointer into it."""
+
+    pointer: str
+    reason: str
 
 
 class Refused(Value):

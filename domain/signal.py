@@ -47,6 +47,12 @@ class Signal(Value):
     received_at: Instant | None = None
     count: int = Field(default=1, ge=1)
 
+    @property
+    def headline(self) -> str:
+        """The first line that it says, or what it is about."""
+        said = f"{self.text or ''}\n{self.key}\na signal of {self.source}"
+        return next(line for line in said.splitlines() if line.strip())[:255]
+
 
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", re.IGNORECASE)
 

@@ -11,17 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actor import Actor
 from domain.base import ConnectorId, DeliveryId, OrgId, Value
 from domain.connector import Connector, ConnectorConfig, ConnectorName, ConnectorStatus, Delivery, Endpoint
-from domain.errors import InvalidError, NotFoundError, UnauthenticatedError
+from domain.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError
 from domain.identity import Caller
+from domain.signal import SignalKind
 from services.keyring import OrgKeyring
 from services.ledger import Ledger
-from services.ports import Sealer
+from services.ports import Sealer, Source
 from storage import connectors as store
 from storage import identity
 from storage.engine import Database, new_id, new_ids, repeatable
 
 OVERLAP = timedelta(hours=24)
 """How long the secret before the last still counts, so that a sender can be told the new one meanwhile."""
+MOST = 200
+"""How many an org has."""
 _PREFIX = "whsec_"
 _LONGEST = 4_096
 
@@ -32,7 +35,7 @@ class NewConnector(Value):
     kind: str = Field(max_length=64)
     name: ConnectorName
     config: ConnectorConfig = ConnectorConfig()
-    scopes: tuple[str, ...] = Field(default=(), max_length=32)
+    scopes: tuple[SignalKind, ...] = ()
     secret: SecretStr | None = None
 
 
@@ -41,7 +44,7 @@ class ConnectorPatch(Value):
 
     name: ConnectorName | None = None
     config: ConnectorConfig | None = None
-    scopes: tuple[str, ...] | None = Field(default=None, max_length=32)
+    scopes: tuple[SignalKind, ...] | None = None
     status: ConnectorStatus | None = None
 
 
@@ -53,22 +56,26 @@ class Issued(Value):
 
 
 class Connectors:
-    def __init__(self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer, kinds: Collection[str]) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer, sources: Collection[Source]
+    ) -> None:
+        """Sources that belong to another's connectors take the same mapping."""
         self._database = database
         self._ledger = ledger
         self._keyring = keyring
         self._sealer = sealer
-        self._kinds = kinds
+        self._kinds = {source.belongs_to or source.kind: source for source in sources}
 
     async def create(self, caller: Caller, wanted: NewConnector) -> Issued:
         """Raises ConflictError, InvalidError, NotFoundError: nothing is created."""
-        if wanted.kind not in self._kinds:
-            raise InvalidError(f"expected one of the kinds {', '.join(sorted(self._kinds))}", pointer="/kind")
+        self._check_mapping(wanted.kind, wanted.config)
         secret = _secret(wanted.secret)
         key = await self._keyring.current(caller.org)
 
         async def work(session: AsyncSession) -> Connector:
             await _check(session, wanted.config)
+            if await store.count(session) >= MOST:
+                raise ConflictError(f"the org has {MOST} connectors, and no more: remove one that nobody uses")
             fresh = ConnectorId.of(await new_id(session))
             described = wanted.model_dump(include={"kind", "name", "scopes"})
             added = await store.add(session, Connector(id=fresh, org=caller.org, config=wanted.config, **described))
@@ -77,6 +84,12 @@ class Connectors:
             return added
 
         return Issued(connector=await self._database.retrying(caller.org, work), secret=secret)
+
+    async def check(self, caller: Caller, kind: str, config: ConnectorConfig) -> None:
+        """Raises InvalidError, NotFoundError: a connector with this config could not be saved."""
+        self._check_mapping(kind, config)
+        async with self._database.transaction(caller.org) as session:
+            await _check(session, config)
 
     async def get(self, caller: Caller, connector: ConnectorId) -> Connector:
         """Raises NotFoundError: no such connector in the org."""
@@ -102,6 +115,8 @@ class Connectors:
             before = await store.get(session, connector)
             set_ = {name: getattr(patch, name) for name in patch.model_fields_set if getattr(patch, name) is not None}
             wanted = before.model_copy(update=set_)
+            if wanted.config != before.config:
+                self._check_mapping(before.kind, wanted.config)
             if wanted == before:
                 return before
             await _check(session, wanted.config)
@@ -130,6 +145,13 @@ class Connectors:
             before = await store.get(session, connector)
             await store.remove(session, connector)
             await self._enter(session, caller, "connector.removed", before, None)
+
+    def _check_mapping(self, kind: str, config: ConnectorConfig) -> None:
+        """Raises InvalidError: there is no such kind, or its mapping cannot be read."""
+        if kind not in self._kinds:
+            raise InvalidError(f"expected one of the kinds {', '.join(sorted(self._kinds))}", pointer="/kind")
+        if flaw := self._kinds[kind].flaw(config.mapping):
+            raise InvalidError(flaw.reason, pointer=f"/config/mapping{flaw.pointer}")
 
     async def proved(self, address: Endpoint, *, kind: str, by: Callable[[str], bool]) -> Connector:
         """The connector at this address, once `by` finds that a request proves to know one of its secrets.

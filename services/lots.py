@@ -1,7 +1,7 @@
 """A batch made ready to be stored: redacted, and in a storm the log lines that are alike made one."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -25,6 +25,11 @@ class Lot:
     def items(self) -> list[Signal]:
         """What stands for each item of the batch."""
         return [self.signals[place] for place in self.places]
+
+    def only(self, numbers: Iterable[int]) -> "Lot":
+        """Without the other items."""
+        chosen = list(numbers)
+        return Lot(self.signals, tuple(self.places[each] for each in chosen), tuple(self.keys[each] for each in chosen))
 
 
 def lot_of(batch: Sequence[Signal], redactor: Redactor, *, is_folded: bool) -> Lot:

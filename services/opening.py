@@ -15,7 +15,10 @@ from storage.outbox import Letter
 
 
 class Breakage(Value):
-    """What broke where; `signature` groups what is of one cause. Without a severity it is that of the environment."""
+    """What broke where; `signature` groups what is of one cause. Without a severity it is that of the environment.
+
+    `events` is how often it has happened: so much is counted at once.
+    """
 
     signature: str
     title: str
@@ -23,6 +26,7 @@ class Breakage(Value):
     environment: Environment
     workflow: WorkflowId | None = None
     severity: Severity | None = None
+    events: int = 1
     known: dict[str, Any]
     """What the audit log says of this event."""
 
@@ -40,6 +44,7 @@ async def open_incident(session: AsyncSession, ledger: Ledger, org: OrgId, what:
         severity=what.severity or severity_of(is_production=what.environment.is_production),
         workflow=what.workflow,
         carrier=carrier,
+        events=what.events,
     )
     await outbox.add(session, org, Letter.WAKE_INCIDENT, {"incident": incident.id.shown, "carrier": incident.carrier})
     await ledger.append(

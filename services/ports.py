@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from domain.approval import Settled
 from domain.base import Digest, OrgId
-from domain.inbound import Inbound, Parsed, Reply, Taken
+from domain.inbound import Inbound, MappingFlaw, Parsed, Reply, Taken
 from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
 from domain.policy import (
@@ -26,6 +26,7 @@ from domain.policy import (
 )
 from domain.preflight import DryRun
 from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.signal import Signal
 from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
 
 
@@ -52,11 +53,20 @@ class Source(Protocol):
     belongs_to: str | None
     gives_up_on_429: bool
 
+    def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
+        """What is wrong with a connector's mapping, if anything; it repeats no value of it."""
+
+    def address(self, inbound: Inbound) -> str | None:
+        """The endpoint that a request names in itself, for a path that names none."""
+
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         """Whether whoever sent this knows the connector's secret; compared in constant time."""
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
         """Every item of the request, as a signal or refused; `config` is the connector's own."""
+
+    def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
+        """What one of its signals tells of an error, by the names that loggers give it; None if it tells of none."""
 
     def reply(self, inbound: Inbound, taken: Taken) -> Reply:
         """The answer to a request that was taken in, wholly or in part."""

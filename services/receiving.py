@@ -1,7 +1,6 @@
 """Take in what a sender outside delivers: know it by its secret, read it, store every item and what came of it at once."""
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,13 +11,15 @@ from domain.actor import Actor
 from domain.anomaly import ALERT, Anomaly, Observation
 from domain.base import Instant
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
-from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnavailableError
+from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnauthenticatedError, UnavailableError
 from domain.identity import Environment
-from domain.inbound import Inbound, Parsed, Refused, Reply, Taken
+from domain.inbound import Inbound, Reply, Taken
 from domain.incident import Incident
 from domain.refs import MonitorRef
 from domain.signal import Signal, signature
 from services.connectors import Connectors
+from services.delivery import Delivery, fires, read_delivery, within
+from services.failing import open_errors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
@@ -29,10 +30,6 @@ from storage import connectors as store
 from storage import identity as identities
 from storage.connectors import DeliveryCounts
 from storage.engine import Database, now
-
-FIRING, RESOLVED = ".firing", ".resolved"
-MOST = 10_000
-_KEY = 255
 
 Place = tuple[Environment, str]
 
@@ -46,6 +43,19 @@ class Receiving:
         self._intake = intake
         self._connectors = connectors
         self._sources = sources
+
+    async def take_named(self, kind: str, inbound: Inbound) -> Reply:
+        """As `take`, at the endpoint that the request names in itself.
+
+        Raises:
+            UnauthenticatedError: it names none that there is, or does not know the secret.
+            StoppedError, ForbiddenError, QuotaExceededError, UnavailableError: as there.
+        """
+        endpoint = await asyncio.to_thread(self._sources[kind].address, inbound)
+        try:
+            return await self.take(kind, endpoint or "", inbound)
+        except NotFoundError:
+            raise UnauthenticatedError("the request names no endpoint that there is") from None
 
     async def take(self, kind: str, endpoint: str, inbound: Inbound) -> Reply:
         """Every item that is counted as stored is durable when this returns.
@@ -70,19 +80,22 @@ class Receiving:
         return source.reply(inbound, taken)
 
     async def _store(self, connector: Connector, source: Source, inbound: Inbound) -> Taken:
-        parsed = _bounded(await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
-        lot = await self._intake.ready(connector.org, [_shaped(connector, each) for each in parsed.signals])
-        shaped = lot.items
+        read = await read_delivery(connector, source, inbound, self._intake)
+        shaped, alerts, errors = read.signals, read.alerts, read.errors
 
         async def work(session: AsyncSession) -> Taken:
             await store.hold(session, connector.id)
-            alerts = await self._alerts(session, connector, shaped) if connector.config.opens_incidents else {}
+            places = await self._places(session, connector, shaped, sorted({*alerts, *errors}))
             received: Sequence[Received | Refusal] = ()
             if shaped:
-                received = await self._intake.store(session, connector.org, lot, actor=Actor.sending(connector.id))
-            for environment, told in alerts.items():
-                await self._hear(session, connector, environment, [each for each in told if _is_new(received[each])], shaped)
-            taken = _taken(parsed, received)
+                received = await self._intake.store(session, connector.org, read.lot, actor=Actor.sending(connector.id))
+            for place, numbers in places.items():
+                new = [each for each in numbers if _is_new(received[each])]
+                if not alerts.isdisjoint(numbers):
+                    await self._hear(session, connector, place, [shaped[each] for each in new if each in alerts])
+                told = [(shaped[each], errors[each]) for each in new if each in errors]
+                await open_errors(session, self._ledger, connector, *place, told)
+            taken = _taken(read, received)
             await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
             return taken
 
@@ -97,31 +110,30 @@ class Receiving:
             raise StoppedError("the connector is paused")
         return connector
 
-    async def _alerts(self, session: AsyncSession, connector: Connector, signals: Sequence[Signal]) -> dict[Place, list[int]]:
-        """Which of the signals say that something fires or is over, by the service they say it of, which is held."""
-        alerts: dict[Place, list[int]] = {}
+    async def _places(
+        self, session: AsyncSession, connector: Connector, signals: Sequence[Signal], numbers: Sequence[int]
+    ) -> dict[Place, list[int]]:
+        """These signals by the service they say something of, which is held."""
+        places: dict[Place, list[int]] = {}
         environments: dict[str | None, Environment] = {}
-        for number, signal in enumerate(signals):
-            if (signal.event_type or "").endswith((FIRING, RESOLVED)):
-                if signal.environment not in environments:
-                    environments[signal.environment] = await self._environment(session, connector, signal)
-                environment = environments[signal.environment]
-                alerts.setdefault((environment, signal.service or connector.name), []).append(number)
-        for environment, service in sorted(alerts, key=lambda each: (each[0].name, each[1])):
+        for number in numbers:
+            signal = signals[number]
+            if signal.environment not in environments:
+                environments[signal.environment] = await self._environment(session, connector, signal)
+            environment = environments[signal.environment]
+            places.setdefault((environment, signal.service or connector.name), []).append(number)
+        for environment, service in sorted(places, key=lambda each: (each[0].name, each[1])):
             await anomalies.hold(session, MonitorRef(org=connector.org, environment=environment.name, service=service))
-        return alerts
+        return places
 
-    async def _hear(
-        self, session: AsyncSession, connector: Connector, place: Place, numbers: Sequence[int], signals: Sequence[Signal]
-    ) -> None:
+    async def _hear(self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Signal]) -> None:
         """What fires opens an incident, or joins the open one; its monitor ends it once it was over for a while."""
         environment, service = place
         ref = MonitorRef(org=connector.org, environment=environment.name, service=service)
-        heard = [signals[number] for number in numbers]
         at = await now(session)
         known = await suspect(session, ref, [_observed(connector, each, at) for each in heard])
         opened: dict[Key, Anomaly] = {}
-        for signal in (each for each in heard if _fires(each)):
+        for signal in (each for each in heard if fires(each)):
             key = ALERT, _subject(connector, signal)
             alert = opened.get(key) or known[key]
             if alert.incident_id is None or not alert.is_flapping:
@@ -135,7 +147,7 @@ class Receiving:
     ) -> Incident:
         broken = Breakage(
             signature=_signature(connector, service, signal),
-            title=_title(signal),
+            title=signal.headline,
             service=service,
             environment=environment,
             workflow=signal.workflow_id,
@@ -151,32 +163,11 @@ class Receiving:
         raise NotFoundError("no environment for what the connector opens")
 
 
-def _bounded(parsed: Parsed) -> Parsed:
-    """At most `MOST` items; the others are refused, and may be sent in smaller requests."""
-    if len(parsed.signals) <= MOST:
-        return parsed
-    more = Refused(index=MOST, reason=f"expected at most {MOST} items, got {len(parsed.signals)}: send fewer at once")
-    refused = (more,) * (len(parsed.signals) - MOST)
-    return Parsed(signals=parsed.signals[:MOST], refused=(*refused, *parsed.refused))
-
-
 def _address(endpoint: str) -> Endpoint:
     try:
         return Endpoint.of(endpoint)
     except ValueError:
         raise NotFoundError("nothing has this address") from None
-
-
-def _shaped(connector: Connector, signal: Signal) -> Signal:
-    """With what the connector adds, and a key of its own: two connectors may tell of the same thing."""
-    own = signal.idempotency_key and _within(f"{connector.id}/{signal.idempotency_key}")
-    return signal.model_copy(
-        update={
-            "idempotency_key": own,
-            "service": signal.service or connector.config.service,
-            "environment": signal.environment or connector.config.environment,
-        }
-    )
 
 
 def _is_new(answer: Received | Refusal) -> bool:
@@ -187,39 +178,26 @@ def _signature(connector: Connector, service: str, signal: Signal) -> str:
     return signature(org=connector.org, service=service, error_code="alert", workflow=connector.kind, subject=signal.key)
 
 
-def _fires(signal: Signal) -> bool:
-    return (signal.event_type or "").endswith(FIRING)
-
-
 def _observed(connector: Connector, signal: Signal, at: Instant) -> Observation:
     """What the sender says of its alert, as of when it was received."""
-    is_odd = _fires(signal)
+    is_odd = fires(signal)
     subject = _subject(connector, signal)
-    return Observation(detector=ALERT, subject=subject, at=at, score=float(is_odd), is_odd=is_odd, reasons=(_title(signal),))
+    return Observation(detector=ALERT, subject=subject, at=at, score=float(is_odd), is_odd=is_odd, reasons=(signal.headline,))
 
 
 def _subject(connector: Connector, signal: Signal) -> str:
     """Two connectors may tell of the same thing: each has an alert of its own."""
-    return _within(f"{connector.id}/{signal.key}")
+    return within(f"{connector.id}/{signal.key}")
 
 
-def _title(signal: Signal) -> str:
-    said = f"{signal.text or ''}\n{signal.key}\nan alert of {signal.source}"
-    return next(line for line in said.splitlines() if line.strip())[:255]
-
-
-def _within(key: str) -> str:
-    return key if len(key) <= _KEY else hashlib.sha256(key.encode()).hexdigest()
-
-
-def _taken(parsed: Parsed, received: Sequence[Received | Refusal]) -> Taken:
+def _taken(read: Delivery, received: Sequence[Received | Refusal]) -> Taken:
     told = Counter("refused" if isinstance(each, Refusal) else each.status for each in received)
     return Taken(
         stored=told["stored"] + told["counted"],
         duplicates=told["duplicate"],
-        refused=told["refused"] + len(parsed.refused),
-        reason=parsed.refused[0].reason[:500] if parsed.refused else None,
-        first=parsed.signals[0].idempotency_key if parsed.signals else None,
+        refused=told["refused"] + len(read.refused),
+        reason=read.refused[0].reason[:500] if read.refused else None,
+        first=read.first,
     )
 
 

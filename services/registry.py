@@ -27,6 +27,7 @@ from services.recovery import Recovery
 from services.runs import Runs
 from services.secrets import Secrets
 from services.switches import Switches
+from services.trials import Trials
 from services.workflows import Workflows
 
 
@@ -54,6 +55,7 @@ class Services:
     policy: Policy
     principals: Principals
     receiving: Receiving
+    trials: Trials
     recovery: Recovery
     runs: Runs
     secrets: Secrets

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, Text, delete, func, or_, update
+from sqlalchemy import ARRAY, Column, Text, delete, func, or_, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -12,10 +12,13 @@ from sqlmodel import Field, SQLModel, col, select
 from domain.base import ConnectorId, DeliveryId, OrgId, Value
 from domain.connector import Connector, ConnectorConfig, ConnectorStatus, Delivery, DeliveryStatus
 from domain.errors import ConflictError, NotFoundError
+from domain.signal import SignalKind
 from storage.engine import document, moment
 
 KEPT_DELIVERIES = 1_000
 """Of each connector; older ones make room."""
+
+_HOLD = text("select pg_advisory_xact_lock(hashtextextended(suture.org()::text || '/connectors', 7))")
 
 
 class ConnectorRow(SQLModel, table=True):
@@ -104,6 +107,12 @@ async def hold(session: AsyncSession, connector: ConnectorId) -> None:
         raise NotFoundError(f"no connector {connector.shown}")
 
 
+async def count(session: AsyncSession) -> int:
+    """How many the org has; nobody adds one until the transaction ends."""
+    await session.execute(_HOLD)
+    return await session.scalar(select(func.count()).select_from(ConnectorRow)) or 0
+
+
 async def page(session: AsyncSession, *, after: ConnectorId | None, limit: int) -> list[Connector]:
     """Connectors, the newest first."""
     statement = select(ConnectorRow).order_by(col(ConnectorRow.id).desc()).limit(limit)
@@ -185,7 +194,7 @@ def _values(connector: Connector) -> dict[str, Any]:
     return {
         "name": connector.name,
         "config": connector.config.model_dump(mode="json"),
-        "scopes": list(connector.scopes),
+        "scopes": [str(each) for each in connector.scopes],
         "status": str(connector.status),
     }
 
@@ -197,7 +206,7 @@ def _to_value(row: ConnectorRow) -> Connector:
         kind=row.kind,
         name=row.name,
         config=ConnectorConfig.model_validate(row.config),
-        scopes=tuple(row.scopes),
+        scopes=tuple(SignalKind(each) for each in row.scopes),
         status=ConnectorStatus(row.status),
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Update, func, update
+from sqlalchemy import Boolean, ColumnElement, Update, func, literal_column, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -13,6 +13,9 @@ from domain.base import IncidentId, OrgId, WorkflowId
 from domain.errors import ConflictError, NotFoundError
 from domain.incident import Incident, Severity, Status, may_follow
 from storage.engine import document, moment
+
+_IS_FRESH: ColumnElement[bool] = literal_column("xmax = 0", Boolean)
+"""A row that an insert has found there is locked by it first, which its `xmax` tells; nothing has touched a fresh one."""
 
 
 class IncidentRow(SQLModel, table=True):
@@ -48,8 +51,9 @@ async def open_or_join(
     severity: Severity,
     workflow: WorkflowId | None,
     carrier: str,
+    events: int = 1,
 ) -> tuple[Incident, bool]:
-    """The open incident with `signature`, locked, and whether this call opened it; a join counts one more event."""
+    """The open incident with `signature`, locked, and whether this call opened it; what is known counts `events` more."""
     fresh = {
         "org_id": org,
         "signature": signature,
@@ -60,6 +64,7 @@ async def open_or_join(
         "status": str(Status.OPEN),
         "workflow_id": workflow,
         "carrier": carrier,
+        "event_count": events,
         "slo_impact": {},
         "meta": {},
     }
@@ -69,12 +74,12 @@ async def open_or_join(
         .on_conflict_do_update(
             index_elements=["org_id", "environment", "service", "signature"],
             index_where=col(IncidentRow.ended_at).is_(None),
-            set_={"event_count": IncidentRow.event_count + 1, "last_seen_at": func.suture.now()},
+            set_={"event_count": IncidentRow.event_count + events, "last_seen_at": func.suture.now()},
         )
-        .returning(IncidentRow)
+        .returning(IncidentRow, _IS_FRESH)
     )
-    row = (await session.scalars(statement, execution_options={"populate_existing": True})).one()
-    return to_value(row), row.event_count == 1
+    row, is_fresh = (await session.execute(statement, execution_options={"populate_existing": True})).one()
+    return to_value(row), is_fresh
 
 
 async def get(session: AsyncSession, incident: IncidentId) -> Incident:

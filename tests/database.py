@@ -191,7 +191,7 @@ def keyring(database: Database, kms: MasterKeyFile) -> OrgKeyring:
 
 @pytest.fixture
 def secret_store(database: Database, ledger: Ledger, keyring: OrgKeyring) -> Secrets:
-    return Secrets(database, ledger, keyring, sealer, Connectors(database, ledger, keyring, sealer, kinds=()))
+    return Secrets(database, ledger, keyring, sealer, Connectors(database, ledger, keyring, sealer, sources=()))
 
 
 @pytest.fixture(scope="session")

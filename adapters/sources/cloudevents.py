@@ -15,7 +15,7 @@ from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from adapters.sources.words import environment_of, service_of, severity
 from domain.base import Instant
-from domain.inbound import Inbound, Parsed
+from domain.inbound import Inbound, MappingFlaw, Parsed
 from domain.signal import Signal, SignalKind
 
 _REQUIRED = ("id", "source", "type")
@@ -31,6 +31,13 @@ class CloudEvents(Answering):
     """An event is known by `source` and `id`, as the specification promises. A batch is taken unless `batch` is false."""
 
     kind = "cloudevents"
+
+    def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
+        if set(mapping) - {"batch"}:
+            return MappingFlaw(pointer="", reason="expected nothing but batch")
+        if not isinstance(mapping.get("batch", True), bool):
+            return MappingFlaw(pointer="/batch", reason="expected true or false")
+        return None
 
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         return is_bearer(inbound, secret)

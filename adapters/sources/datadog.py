@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.answering import Answering
+from adapters.sources.answering import Unyielding
 from adapters.sources.fitting import Observation, identity, moment
 from adapters.sources.reading import at, expected_object, first, json_of, listed, read_each, text
 from adapters.sources.signing import is_bearer
@@ -28,7 +28,7 @@ _STATES = {
 }
 
 
-class Datadog(Answering):
+class Datadog(Unyielding):
     """Reads the template in our documentation, and the one that Datadog ships.
 
     An alert is known by `alert_id` and `cycle_key` (or `aggreg_key` and date), its severity and whether it fires: what is

@@ -8,29 +8,14 @@ from pydantic import JsonValue
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment, shown
 from adapters.sources.jsonpath import PathError, values
-from adapters.sources.reading import UnreadableError, json_of, listed, mapping, number, read_each, text
+from adapters.sources.mapping import FIELDS, STATES, flaw_of
+from adapters.sources.reading import UnreadableError, first, json_of, listed, mapping, number, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from adapters.sources.words import severity
-from domain.inbound import Inbound, Parsed
+from domain.base import Instant
+from domain.inbound import Inbound, MappingFlaw, Parsed
 from domain.signal import Signal, SignalKind
-
-_FIELDS = (
-    "kind",
-    "ts",
-    "event_type",
-    "key",
-    "id",
-    "status",
-    "value",
-    "text",
-    "service",
-    "environment",
-    "severity",
-    "trace_id",
-    "correlation_id",
-)
-_STATES = {"firing": "firing", "resolved": "resolved", "ok": "resolved"}
 
 
 class Generic(Answering):
@@ -42,6 +27,9 @@ class Generic(Answering):
 
     kind = "generic"
 
+    def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
+        return flaw_of(mapping)
+
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         return is_bearer(inbound, secret)
 
@@ -50,16 +38,15 @@ class Generic(Answering):
 
     def _signal(self, item: Any, inbound: Inbound, config: Mapping[str, JsonValue]) -> Signal:
         paths = mapping(config.get("fields"))
-        said = {name: _at(item, paths.get(name), f"fields.{name}") for name in _FIELDS}
+        said = {name: _at(item, paths.get(name), f"fields.{name}") for name in FIELDS}
         labels = {name: _at(item, path, "labels") for name, path in mapping(config.get("labels")).items()}
         sent, state = instant(said["ts"]), _state(said["status"], config)
-        sender, about = text(said["id"]), text(said["key"])
         return Observation(
             source=self.kind,
             kind=_kind(said["kind"], config),
             ts=sent or inbound.arrived,
-            identity=identity(self.kind, sender or item, state, "" if sender else moment(sent, inbound.arrived)),
-            key=about or sender,
+            identity=_identity(said, item, state, sent, inbound),
+            key=first(said["key"], said["id"]),
             event_type=f"alert.{state}" if state else text(said["event_type"]),
             severity=severity(_translated(said["severity"], config.get("severities"))),
             value=number(said["value"]),
@@ -71,6 +58,14 @@ class Generic(Answering):
             labels=labels,
             payload={"item": item} if isinstance(item, dict | list) else {},
         ).signal()
+
+
+def _identity(said: Mapping[str, object], item: object, state: str | None, sent: Instant | None, inbound: Inbound) -> str:
+    """Of an alert when it changed counts, too: what fires again after its end has the id that it had before."""
+    sender = text(said["id"])
+    if sender is None:
+        return identity(Generic.kind, item, state, moment(sent, inbound.arrived))
+    return identity(Generic.kind, sender, state or text(said["status"]), sent.isoformat() if sent and state else "")
 
 
 def _items(body: bytes, config: Mapping[str, JsonValue]) -> list[Any]:
@@ -101,7 +96,7 @@ def _translated(word: object, table: object) -> object:
 
 def _state(status: object, config: Mapping[str, JsonValue]) -> str | None:
     word = text(_translated(status, config.get("statuses")))
-    return _STATES.get(word.lower()) if word else None
+    return STATES.get(word.lower()) if word else None
 
 
 def _kind(said: object, config: Mapping[str, JsonValue]) -> SignalKind:

@@ -132,7 +132,7 @@ class GitLab(Answering):
             key=_project(body),
             event_type=f"gitlab.{event}",
             severity="info",
-            text=first(at(body, "object_attributes", "title"), body.get("name"), at(body, "commits", "title")),
+            text=first(at(body, "object_attributes", "title"), _last_commit(body), body.get("name")),
             labels={**_labels(body), "ref": text(body.get("ref")), "sha": text(body.get("checkout_sha"))},
         ).signal()
 
@@ -147,6 +147,12 @@ class GitLab(Answering):
 
 def _project(body: dict[str, Any]) -> str:
     return first(at(body, "project", "path_with_namespace"), body.get("project_name"), body.get("project_id")) or ""
+
+
+def _last_commit(body: dict[str, Any]) -> str | None:
+    """The title of the newest commit of a push, which stands last."""
+    commits = listed(body.get("commits"))
+    return first(at(commits[-1], "title"), at(commits[-1], "message")) if commits else None
 
 
 def _labels(body: dict[str, Any]) -> dict[str, object]:

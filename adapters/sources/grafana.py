@@ -15,7 +15,7 @@ from domain.inbound import Inbound, Parsed
 from domain.signal import Signal
 
 _SIGNATURE, _TIMESTAMP = "x-grafana-alerting-signature", "x-grafana-alerting-timestamp"
-_FRESH = timedelta(minutes=15)
+_FRESH = timedelta(minutes=5)
 
 
 class Grafana(Unyielding):

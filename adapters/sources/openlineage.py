@@ -5,17 +5,20 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.answering import Answering
+from adapters.sources.answering import Unyielding
 from adapters.sources.fitting import Observation, identity, moment
-from adapters.sources.progress import progress
+from adapters.sources.progress import Progress, progress
 from adapters.sources.reading import at, expected_object, first, json_of, mapping, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
 
+_ENDS_BADLY = frozenset({Progress.FAILED, Progress.ABORTED})
+_BROKEN = frozenset(f"run.{each}" for each in _ENDS_BADLY)
 
-class OpenLineage(Answering):
+
+class OpenLineage(Unyielding):
     """A run's event is known by run, type and time; its key is the run, its service the job at the root of the run's tree."""
 
     kind = "openlineage"
@@ -25,6 +28,12 @@ class OpenLineage(Answering):
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
         return read_each(lambda: _events(inbound.body), lambda event: self._signal(expected_object(event), inbound))
+
+    def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
+        """Of a run that failed or was aborted: the stack trace of its error."""
+        if signal.event_type not in _BROKEN:
+            return None
+        return {"exception.stacktrace": signal.payload.get("stack_trace")}
 
     def _signal(self, event: dict[str, Any], inbound: Inbound) -> Signal:
         sent = instant(event.get("eventTime"))
@@ -43,7 +52,7 @@ class OpenLineage(Answering):
             key=run,
             event_type=f"run.{reached}",
             severity=reached.severity,
-            text=first(error.get("message")),
+            text=first(error.get("message"), f"{job or 'a run'} {reached}" if reached in _ENDS_BADLY else None),
             service=first(at(parent, "root", "job", "name"), at(parent, "job", "name"), job),
             correlation_id=first(at(parent, "root", "run", "runId"), at(parent, "run", "runId"), run),
             labels={

@@ -12,12 +12,14 @@ from pydantic import JsonValue
 from adapters.sources.exporting import Exporting
 from adapters.sources.fitting import Observation, distinct, identity, moment
 from adapters.sources.otlp import Origin, attributes_of, body_of, hex_id, labels_of, long_ones, said, scoped, time_of
-from adapters.sources.reading import expected_object, first, read_each, whole
+from adapters.sources.reading import expected_object, first, mapping, read_each, whole
 from adapters.sources.signing import is_bearer
 from adapters.sources.words import severity
 from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
 
+_ERRORS = frozenset({"error", "critical"})
+_OF_AN_ERROR = ("exception.", "error.", "code.")
 _SEVERITIES = ((21, "critical"), (17, "error"), (13, "warning"), (1, "info"))
 
 
@@ -25,6 +27,7 @@ class OtlpLogs(Exporting):
     """Delivered at least once and without identity: a record is known by all that it says, its time included."""
 
     kind = "otlp_logs"
+    request = ExportLogsServiceRequest
     response = ExportLogsServiceResponse
     rejected = "rejected_log_records"
 
@@ -35,6 +38,13 @@ class OtlpLogs(Exporting):
         return distinct(
             read_each(lambda: _records(inbound), lambda item: self._signal(item[0], expected_object(item[1]), inbound))
         )
+
+    def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
+        """Of a record of level ERROR or above: its exception, and the code that wrote it."""
+        if signal.severity not in _ERRORS:
+            return None
+        attributes = signal.labels | mapping(signal.payload.get("attributes"))
+        return {name: value for name, value in attributes.items() if name.startswith(_OF_AN_ERROR)}
 
     def _signal(self, origin: Origin, record: dict[str, Any], inbound: Inbound) -> Signal:
         sent, observed = whole(record.get("timeUnixNano")), whole(record.get("observedTimeUnixNano"))

@@ -37,6 +37,7 @@ class OtlpMetrics(Exporting):
     """
 
     kind = "otlp_metrics"
+    request = ExportMetricsServiceRequest
     response = ExportMetricsServiceResponse
     rejected = "rejected_data_points"
 

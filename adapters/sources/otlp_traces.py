@@ -18,6 +18,7 @@ from domain.inbound import Inbound, Parsed
 from domain.signal import Signal, SignalKind
 
 _ERROR = 2
+_FAILED = "span.error"
 _KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
 
@@ -25,6 +26,7 @@ class OtlpTraces(Exporting):
     """A span is known by its trace and its own id. Its value is its duration in seconds, failed or not."""
 
     kind = "otlp_traces"
+    request = ExportTraceServiceRequest
     response = ExportTraceServiceResponse
     rejected = "rejected_spans"
 
@@ -35,6 +37,12 @@ class OtlpTraces(Exporting):
         return distinct(
             read_each(lambda: _spans(inbound), lambda item: self._signal(item[0], expected_object(item[1]), inbound))
         )
+
+    def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
+        """Of a span that failed: the exception that it saw last."""
+        if signal.event_type != _FAILED:
+            return None
+        return {name: value for name, value in signal.payload.items() if name.startswith("exception.")}
 
     def _signal(self, origin: Origin, span: dict[str, Any], inbound: Inbound) -> Signal:
         trace, own = hex_id(span.get("traceId"), digits=32), hex_id(span.get("spanId"), digits=16)
@@ -49,7 +57,7 @@ class OtlpTraces(Exporting):
             ts=time_of(span.get("endTimeUnixNano"), span.get("startTimeUnixNano")) or inbound.arrived,
             identity=identity(self.kind, trace, own),
             key=text(span.get("name")),
-            event_type="span.error" if failed else "span.duration",
+            event_type=_FAILED if failed else "span.duration",
             severity="error" if failed else "info",
             value=_seconds(span),
             text=first(at(span, "status", "message"), message) if failed else None,
@@ -65,8 +73,7 @@ class OtlpTraces(Exporting):
             ),
             payload={
                 "attributes": long_ones(attributes),
-                "exception": message or None,
-                "stack_trace": thrown.get("exception.stacktrace"),
+                **{name: value for name, value in thrown.items() if name.startswith("exception.")},
             },
         ).signal()
 

@@ -1,6 +1,7 @@
 """PagerDuty's Events API, version 2: whoever sends to PagerDuty sends to us by changing an address."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,20 +17,27 @@ from domain.inbound import Inbound, Parsed, Reply, Taken
 from domain.signal import Signal, SignalKind
 
 _STATES = {"trigger": "firing", "acknowledge": "acknowledged", "resolve": "resolved"}
+_KEY = re.compile(r"(?P<endpoint>in_[0-9a-z]{52})_(?P<secret>.{1,4096})", re.ASCII)
 _NAMES = ("component", "group", "class")
 
 
 class PagerDutyEvents(Answering):
-    """The secret is the body's `routing_key`. An event without `dedup_key` is about what its content says."""
+    """The body's `routing_key` is the secret, behind the endpoint and `_` where the path names none.
+
+    An event without `dedup_key` is about what its content says. One without a time happens whenever it is sent: a trigger
+    that is repeated does no harm, and one that follows upon a resolve is no repetition.
+    """
 
     kind = "pagerduty_events"
 
+    def address(self, inbound: Inbound) -> str | None:
+        named = _KEY.fullmatch(_routing_key(inbound))
+        return named["endpoint"] if named else None
+
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
-        try:
-            given = text(object_of(inbound.body).get("routing_key"))
-        except UnreadableError:
-            return False
-        return is_same(given or "", secret)
+        given = _routing_key(inbound)
+        named = _KEY.fullmatch(given)
+        return is_same(named["secret"] if named else given, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
         return read_each(lambda: [object_of(inbound.body)], lambda body: self._signal(body, inbound))
@@ -55,7 +63,7 @@ class PagerDutyEvents(Answering):
             **self._common(body, payload),
             kind=SignalKind.EVENT,
             ts=sent or inbound.arrived,
-            identity=identity(self.kind, key, state, moment(sent, inbound.arrived)),
+            identity=identity(self.kind, key, state, (sent or inbound.arrived).isoformat()),
             key=key,
             event_type=f"alert.{state}",
             severity=severity(payload.get("severity")) or "warning",
@@ -87,3 +95,10 @@ class PagerDutyEvents(Answering):
             "labels": {**named, **said, "source": text(payload.get("source")), "client": text(body.get("client"))},
             "payload": {"custom_details": details or None, "links": body.get("links")},
         }
+
+
+def _routing_key(inbound: Inbound) -> str:
+    try:
+        return text(object_of(inbound.body).get("routing_key")) or ""
+    except UnreadableError:
+        return ""

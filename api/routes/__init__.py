@@ -34,6 +34,7 @@ ROUTERS = (
     signals.router,
     connectors.router,
     connectors.shown_once,
+    connectors.trials,
     ingest.router,
     monitoring.router,
     incidents.router,

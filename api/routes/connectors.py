@@ -1,16 +1,24 @@
 """Connectors: who may send signals from outside, where to, and what came of it."""
 
-from fastapi import APIRouter, Response
-from pydantic import SecretStr
+from collections.abc import Mapping
+from typing import ClassVar
 
-from api.deps import Caller, KeyedRoute, Page, PagingOf, Services, Shown, ShownOnceRoute, guarded
+from fastapi import APIRouter, Response
+from pydantic import Field, JsonValue, SecretStr
+
+from api.deps import Caller, KeyedRoute, Page, PagingOf, Services, Shown, ShownOnceRoute, StrictRoute, guarded
 from domain.base import ConnectorId, DeliveryId, Instant, Value
 from domain.connector import ConnectorConfig, ConnectorStatus, Delivery
 from domain.errors import ConflictError, NotFoundError
+from domain.inbound import Refused
+from domain.signal import SignalKind
 from services.connectors import ConnectorPatch, Issued, NewConnector
+from services.trials import Sample, Tried
 
 router = APIRouter(prefix="/connectors", tags=["connectors"], route_class=KeyedRoute)
 shown_once = APIRouter(prefix="/connectors", tags=["connectors"], route_class=ShownOnceRoute)
+
+trials = APIRouter(prefix="/connectors", tags=["connectors"], route_class=StrictRoute)
 
 
 class ConnectorOut(Shown):
@@ -20,7 +28,7 @@ class ConnectorOut(Shown):
     kind: str
     name: str
     config: ConnectorConfig
-    scopes: tuple[str, ...]
+    scopes: tuple[SignalKind, ...]
     status: ConnectorStatus
     endpoint: str
     created_at: Instant | None
@@ -38,6 +46,47 @@ class SecretIn(Value):
     """The sender's own secret; without one it is made here."""
 
     secret: SecretStr | None = None
+
+
+class TrialIn(Sample):
+    """A connector as it would be saved, and a request of its sender."""
+
+    kind: str = Field(max_length=64)
+    config: ConnectorConfig = ConnectorConfig()
+
+
+class TriedSignalOut(Shown):
+    """`identity` is what a repeated delivery is known by, `key` what the signal is about."""
+
+    names: ClassVar[Mapping[str, str]] = {"occurred_at": "ts", "identity": "idempotency_key"}
+    kind: SignalKind
+    event_type: str | None
+    key: str
+    identity: str | None
+    severity: str | None
+    service: str | None
+    environment: str | None
+    text: str | None
+    value: float | None
+    occurred_at: Instant
+    trace_id: str | None
+    correlation_id: str | None
+    labels: dict[str, str]
+    payload: dict[str, JsonValue]
+
+
+class TriedItem(Value):
+    signal: TriedSignalOut
+    opens_incident: bool
+
+
+class TriedOut(Value):
+    """What would be stored and refused, in numbers and, of the first hundred, one by one."""
+
+    stored: int
+    refused: int
+    signals: tuple[TriedItem, ...]
+    reasons: tuple[Refused, ...]
 
 
 @router.get("", **guarded("connector.read"))
@@ -84,3 +133,20 @@ async def deliveries(connector_id: ConnectorId, caller: Caller, services: Servic
 
 def _shown(issued: Issued) -> IssuedOut:
     return IssuedOut(connector=ConnectorOut.of(issued.connector), secret=issued.secret.get_secret_value())
+
+
+@trials.post("/test", **guarded("connector.write", NotFoundError))
+async def try_new(body: TrialIn, caller: Caller, services: Services) -> TriedOut:
+    """What a connector that is not saved yet would make of this payload. Nothing is stored."""
+    return _tried(await services.trials.of_new(caller, body.kind, body.config, body))
+
+
+@trials.post("/{connector_id}/test", **guarded("connector.write", NotFoundError))
+async def try_saved(connector_id: ConnectorId, body: Sample, caller: Caller, services: Services) -> TriedOut:
+    """What this connector would make of this payload. Nothing is stored."""
+    return _tried(await services.trials.of_saved(caller, connector_id, body))
+
+
+def _tried(tried: Tried) -> TriedOut:
+    items = (TriedItem(signal=TriedSignalOut.of(each.signal), opens_incident=each.opens_incident) for each in tried.signals)
+    return TriedOut(stored=tried.stored, refused=tried.refused, signals=tuple(items), reasons=tried.reasons)

@@ -14,7 +14,7 @@ from domain.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from domain.inbound import Inbound
+from domain.inbound import Inbound, Reply
 
 router = APIRouter(prefix="/ingest", tags=["ingest"])
 _REFUSALS = refusals(UnauthenticatedError, ForbiddenError, NotFoundError, StoppedError, QuotaExceededError, UnavailableError)
@@ -33,6 +33,13 @@ async def alerts(endpoint: str, request: Request, services: Services) -> Respons
     return await _take("alertmanager_api", endpoint, request, services)
 
 
+@router.post("/pagerduty/v2/enqueue", **_DOOR)
+@router.post("/pagerduty/v2/change/enqueue", **_DOOR)
+async def enqueue(request: Request, services: Services) -> Response:
+    """As PagerDuty's Events API: the routing key is the endpoint, `_` and the secret."""
+    return _answer(await services.receiving.take_named("pagerduty_events", await _inbound(request)))
+
+
 @router.post("/{source}/{endpoint}", **_DOOR)
 async def receive(source: str, endpoint: str, request: Request, services: Services) -> Response:
     """Whatever this kind of source posts. Durable when answered; the answer is the one that its protocol expects."""
@@ -40,11 +47,18 @@ async def receive(source: str, endpoint: str, request: Request, services: Servic
 
 
 async def _take(kind: str, endpoint: str, request: Request, services: Services) -> Response:
-    inbound = Inbound(
+    return _answer(await services.receiving.take(kind, endpoint, await _inbound(request)))
+
+
+async def _inbound(request: Request) -> Inbound:
+    return Inbound(
         arrived=datetime.now(UTC),
         headers={name.lower(): value for name, value in request.headers.items()},
         query=dict(request.query_params),
+        tail=request.url.path,
         body=await request.body(),
     )
-    reply = await services.receiving.take(kind, endpoint, inbound)
+
+
+def _answer(reply: Reply) -> Response:
     return Response(reply.body, status_code=reply.status, media_type=reply.media)

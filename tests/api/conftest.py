@@ -1,5 +1,6 @@
 """The API in process, on the real database; the engine and policy are fakes at their ports."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import cast
 import httpx2
 import pytest
 import pytest_asyncio
+import uvicorn
 from prometheus_client import CollectorRegistry
 
 import bootstrap
@@ -21,6 +23,7 @@ from services.keyring import OrgKeyring
 from services.ledger import Ledger
 from services.registry import Services
 from settings import Settings
+from stack import ports
 from storage.engine import Database
 from tests.api.fakes import FakeEngine, RolePolicy
 from tests.api.site import EVERY, Incident, Person, Site, everything
@@ -71,3 +74,14 @@ async def ours(site: Site, found_org: FoundOrg) -> Incident:
 async def theirs(site: Site, found_org: FoundOrg) -> Incident:
     """The same in another org."""
     return await everything(site, await found_org())
+
+
+@pytest.fixture
+async def served(site: Site) -> AsyncIterator[str]:
+    """The API behind a real socket."""
+    (port,) = ports.choose(0)
+    server = uvicorn.Server(uvicorn.Config(site.app, host="127.0.0.1", port=port, log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    yield f"http://127.0.0.1:{port}/api/v1"
+    server.should_exit = True
+    await serving

@@ -15,6 +15,8 @@ DOORS = frozenset(
     {
         ("post", "/api/v1/ingest/{source}/{endpoint}"),
         ("post", "/api/v1/ingest/otlp/{endpoint}/v1/{signal}"),
+        ("post", "/api/v1/ingest/pagerduty/v2/enqueue"),
+        ("post", "/api/v1/ingest/pagerduty/v2/change/enqueue"),
         ("post", "/api/v1/ingest/alertmanager/{endpoint}/api/v2/alerts"),
     }
 )
@@ -31,6 +33,8 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/connectors"): lambda ids: {"kind": "alertmanager", "name": "another", "config": {}},
     ("patch", "/api/v1/connectors/{connector_id}"): lambda ids: {"name": "renamed"},
     ("post", "/api/v1/connectors/{connector_id}/secret"): lambda ids: {"secret": "long enough to count"},
+    ("post", "/api/v1/connectors/test"): lambda ids: {"kind": "generic", "payload": {"a": 1}},
+    ("post", "/api/v1/connectors/{connector_id}/test"): lambda ids: {"payload": {"alerts": []}},
     ("post", "/api/v1/incidents/open"): lambda ids: {"title": "slow", "service": "shop"},
     ("patch", "/api/v1/incidents/{incident_id}"): lambda ids: {"status": "resolved"},
     ("post", "/api/v1/fix/plan"): lambda ids: {"incident_id": ids["incident_id"]},

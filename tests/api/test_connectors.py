@@ -47,6 +47,8 @@ async def test_a_secret_is_stored_sealed(someone: Person, tenant: Tenant, superu
         ({"secret": "short"}, "/secret"),
         ({"config": {"colour": "red"}}, "/config/colour"),
         ({"name": ""}, "/name"),
+        ({"scopes": ["everything"]}, "/scopes/0"),
+        ({"config": {"mapping": {"items": "$"}}}, "/config/mapping"),
     ],
 )
 async def test_a_wrong_connector_is_refused(someone: Person, change: dict, pointer: str) -> None:
@@ -99,3 +101,54 @@ async def test_rotating_the_orgs_key_keeps_the_secrets(
     async with superuser.connect() as connection:
         keys = await connection.execute(text("select key_id from connector_secrets where org_id = :org"), {"org": tenant.org})
         assert set(keys.scalars()) == {key}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "pointer"),
+    [
+        ({"path": "$"}, ""),
+        ({"items": "incidents"}, "/items"),
+        ({"items": "$..a"}, "/items"),
+        ({"fields": ["$"]}, "/fields"),
+        ({"fields": {"colour": "$.a"}}, "/fields"),
+        ({"fields": {"text": "$.a["}}, "/fields/text"),
+        ({"fields": {"text": 7}}, "/fields/text"),
+        ({"labels": {"hunter2": "$["}}, "/labels"),
+        ({"severities": {"hunter2": "bad"}}, "/severities"),
+        ({"statuses": {"open": "firing", "closed": "hunter2"}}, "/statuses"),
+        ({"kinds": {"x": ["log"]}}, "/kinds"),
+    ],
+)
+async def test_a_mapping_that_cannot_be_read_is_refused_when_it_is_saved(someone: Person, mapping: dict, pointer: str) -> None:
+    """422 names its place, whether the connector is made or changed, and repeats nothing of the sender's own words."""
+    made = await someone.post("/connectors", {"kind": "generic", "name": "json", "config": {"mapping": {"items": "$.a[*]"}}})
+    path = f"/connectors/{made.json()['connector']['id']}"
+
+    answers = [
+        await someone.post("/connectors", {"kind": "generic", "name": "another", "config": {"mapping": mapping}}),
+        await someone.patch(path, {"config": {"mapping": mapping}}),
+    ]
+
+    flaws = [answer.json()["errors"][0] for answer in answers]
+    assert [(answer.status_code, flaw["pointer"]) for answer, flaw in zip(answers, flaws, strict=True)] == [
+        (422, f"/config/mapping{pointer}")
+    ] * 2
+    assert "hunter2" not in "".join(answer.text for answer in answers)
+    assert (await someone.get(path)).json()["config"]["mapping"] == {"items": "$.a[*]"}
+
+
+async def test_an_org_has_two_hundred_connectors_at_most(someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
+    """The next one is 409, and says what to do; with room again it is made."""
+    more = text(
+        "insert into connectors (org_id, id, kind, name, config) "
+        "select :org, uuidv7(), 'github', 'c-' || n, '{}' from generate_series(1, 199) n"
+    )
+    async with superuser.begin() as connection:
+        await connection.execute(more, {"org": tenant.org})
+    last = (await someone.post("/connectors", WANTED)).json()["connector"]
+
+    refused = await someone.post("/connectors", WANTED | {"name": "one too many"})
+    await someone.call("DELETE", f"/connectors/{last['id']}")
+
+    assert (refused.status_code, "remove one" in refused.json()["detail"]) == (409, True)
+    assert (await someone.post("/connectors", WANTED)).status_code == 201

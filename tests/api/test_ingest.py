@@ -303,3 +303,105 @@ async def test_a_pagerduty_sender_is_answered_as_there(site: Site, someone: Pers
 
     assert (good.status_code, good.json()["dedup_key"]) == (202, "shop/errors")
     assert (bad.status_code, bad.json()["status"]) == (400, "invalid event")
+
+
+async def a_pager(site: Site, someone: Person, **config: Any) -> tuple[Sender, str]:
+    """A sender to PagerDuty, and the routing key it is given."""
+    body = {"kind": "pagerduty_events", "name": "pd", "config": CONFIG | config}
+    made = (await someone.post("/connectors", body)).json()
+    return Sender(site, made, kind="pagerduty_events"), f"{made['connector']['endpoint']}_{made['secret']}"
+
+
+async def test_a_sender_to_pagerduty_changes_nothing_but_the_address(site: Site, someone: Person) -> None:
+    """The routing key names the endpoint and proves the secret; what fires opens an incident, what ends is seen."""
+    _, key = await a_pager(site, someone)
+    event: dict[str, Any] = {"routing_key": key, "event_action": "trigger", "dedup_key": "shop/errors"}
+    event |= {"payload": {"summary": "too many errors", "source": "shop", "severity": "error"}}
+
+    answer = await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", json=event)
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["dedup_key"]) == (202, "success", "shop/errors")
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    assert (incident["title"], incident["service"]) == ("too many errors", "shop")
+
+
+async def test_a_change_event_is_a_deployment(site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
+    """PagerDuty has a path of its own for them."""
+    _, key = await a_pager(site, someone)
+    change = {"routing_key": key, "payload": {"summary": "release 1.4.0", "source": "ci"}}
+
+    answer = await site.client.post("/api/v1/ingest/pagerduty/v2/change/enqueue", json=change)
+
+    assert answer.status_code == 202
+    assert [row["event_type"] for row in await stored(superuser, tenant)] == ["deploy.succeeded"]
+    assert (await someone.get("/incidents")).json()["items"] == []
+
+
+async def test_a_routing_key_that_opens_nothing_is_401(site: Site, someone: Person, found_org: FoundOrg) -> None:
+    """None, no endpoint in it, a wrong secret, another connector's secret: nobody can tell which."""
+    _, key = await a_pager(site, someone)
+    _, other = await a_pager(site, await site.person(await found_org(), *someone.caller.principal.roles))
+    keys = [
+        None,
+        7,
+        "",
+        "R0UT1NGKEY",
+        key[:-1],
+        key[:55],
+        f"{key[:55]}_{other[56:]}",
+        f"in_{'0' * 52}_{key[56:]}",
+        f"in_{'z' * 52}_x",
+    ]
+
+    answers = [
+        await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", json={"routing_key": each, "event_action": "trigger"})
+        for each in keys
+    ]
+    answers.append(await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", content=b"\xff"))
+
+    assert {(each.status_code, each.json()["type"]) for each in answers} == {(401, "/problems/unauthenticated")}
+
+
+async def test_an_event_of_a_megabyte_is_not_read(site: Site, someone: Person) -> None:
+    """The body is parsed before anybody has proved anything, so it is small."""
+    _, key = await a_pager(site, someone)
+
+    answer = await site.client.post("/api/v1/ingest/pagerduty/v2/enqueue", json={"routing_key": key, "x": "x" * 2**20})
+
+    assert answer.status_code == 413
+
+
+async def test_a_connector_sends_what_its_scopes_allow(
+    site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine
+) -> None:
+    """Items of another kind are refused, and the log of deliveries says why."""
+    body = {"kind": "cloudevents", "name": "ce", "scopes": ["deploy"], "config": {"environment": "prod"}}
+    sender = Sender(site, (await someone.post("/connectors", body)).json(), kind="cloudevents")
+    event = {"specversion": "1.0", "id": "1", "source": "/ci", "type": "dev.cdevents.service.deployed.0.1.1"}
+    batch = json.dumps([event, event | {"id": "2", "type": "com.example.order.failed"}]).encode()
+
+    answer = await sender.post(batch, **{"Content-Type": "application/cloudevents-batch+json"})
+
+    assert (answer.json()["stored"], answer.json()["refused"]) == (1, 1)
+    assert answer.json()["reason"] == "the connector may send nothing but deploy"
+    assert [row["event_type"] for row in await stored(superuser, tenant)] == [event["type"]]
+
+
+async def test_one_delivery_tells_of_two_hundred_incidents_at_most(site: Site, someone: Person) -> None:
+    """The rest is refused and the sender told why; what it sends then is taken."""
+    sender = await a_sender(site, someone)
+    alerts = [alert(instance=f"i-{number}") | {"fingerprint": f"{number:016x}"} for number in range(203)]
+
+    first, rest = await sender.post(notification(*alerts)), await sender.post(notification(*alerts[200:]))
+
+    assert (first.json()["stored"], first.json()["refused"], rest.json()["stored"]) == (200, 3, 3)
+    assert first.json()["reason"] == "one request may tell of at most 500 services and 200 incidents: send the rest in another"
+
+
+async def test_one_delivery_names_five_hundred_services_at_most(site: Site, someone: Person) -> None:
+    """Each is watched from then on, whether or not it opens incidents."""
+    sender = await a_sender(site, someone, opens_incidents=False)
+
+    answer = await sender.post(notification(*(alert(service=f"s-{number}") for number in range(502))))
+
+    assert (answer.json()["stored"], answer.json()["refused"]) == (500, 2)

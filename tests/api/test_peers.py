@@ -1,9 +1,9 @@
-"""Senders that people already run, as Debian ships them, against the served API: a few lines of their own configuration."""
+"""Senders that people already run against the served API, each by what its page has to copy and no line more."""
 
 import asyncio
 import json
-import re
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,28 +13,41 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 import yaml
 
 from stack import ports
-from tests.api.site import Person, Site
-from tests.engine import ROOT, until
+from tests.api.pages import blocks, filled, run
+from tests.api.site import Person
+from tests.engine import until
 from tests.peers import command
 
-PAGES = ROOT / "docs" / "connect"
 CONFIG = {"environment": "prod", "opens_incidents": True}
 ALERT = {"labels": {"alertname": "HighErrors", "service": "shop"}, "annotations": {"summary": "too many errors"}}
 
 
-@pytest.fixture
-async def served(site: Site) -> AsyncIterator[str]:
-    """The API behind a real socket."""
-    (port,) = ports.choose(0)
-    server = uvicorn.Server(uvicorn.Config(site.app, host="127.0.0.1", port=port, log_config=None, lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    yield f"http://127.0.0.1:{port}/api/v1"
-    server.should_exit = True
-    await serving
+TELLING = """
+import logging
+
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+logs = LoggerProvider()
+logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+logging.getLogger().addHandler(LoggingHandler(logger_provider=logs))
+for order in (17, 18):
+    try:
+        raise TimeoutError(f"timed out after {order} ms")
+    except TimeoutError:
+        logging.exception("order %s cannot be paid", order)
+logs.shutdown()
+metrics = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
+metrics.get_meter("shop").create_counter("orders").add(2)
+metrics.shutdown()
+"""
 
 
 @asynccontextmanager
@@ -70,14 +83,9 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def block(page: str, number: int, served: str, made: dict[str, Any]) -> dict[str, Any]:
+def config_of(page: str, number: int, served: str, made: dict[str, Any]) -> dict[str, Any]:
     """A block of YAML from the page that tells people how to connect, filled in as they are told."""
-    text = re.findall(r"^```yaml\n(.*?)^```", (PAGES / page).read_text(), re.MULTILINE | re.DOTALL)[number]
-    filled = {"SUTURE": served.removeprefix("http://").partition("/")[0]}
-    filled |= {"ENDPOINT": made["connector"]["endpoint"], "SECRET": made["secret"]}
-    for word, value in filled.items():
-        text = text.replace(word, value)
-    found: dict[str, Any] = yaml.safe_load(text)
+    found: dict[str, Any] = yaml.safe_load(filled(blocks(page, "yaml")[number], served, made))
     return found
 
 
@@ -91,7 +99,7 @@ async def events_of(someone: Person, wanted: str) -> list[dict[str, Any]]:
 
 async def test_a_real_alertmanager_opens_an_incident(served: str, someone: Person, folder: Path) -> None:
     """Its webhook with a bearer token is all it takes; what it resolves is seen, too."""
-    config = block("alertmanager.md", 0, served, await connector(someone, "alertmanager"))
+    config = config_of("alertmanager.md", 0, served, await connector(someone, "alertmanager"))
     config["route"] |= {"group_wait": "0s", "group_interval": "1s"}
     (folder / "alertmanager.yml").write_text(json.dumps(config))
     (port,) = ports.choose(0)
@@ -127,7 +135,7 @@ async def test_a_real_prometheus_needs_no_alertmanager(served: str, someone: Per
     made = await connector(someone, "alertmanager")
     rule = {"alert": "Always", "expr": "vector(1)", "labels": {"service": "shop"}, "annotations": {"summary": "it is so"}}
     (folder / "rules.yml").write_text(json.dumps({"groups": [{"name": "one", "interval": "1s", "rules": [rule]}]}))
-    config = block("alertmanager.md", 1, served, made)
+    config = config_of("alertmanager.md", 1, served, made)
     config |= {"global": {"evaluation_interval": "1s"}, "rule_files": [f"{folder}/rules.yml"]}
     (folder / "prometheus.yml").write_text(json.dumps(config))
     (port,) = ports.choose(0)
@@ -149,3 +157,47 @@ async def test_a_real_prometheus_needs_no_alertmanager(served: str, someone: Per
     (incident,) = (await someone.get("/incidents")).json()["items"]
     assert (incident["service"], incident["event_count"]) == ("shop", 1)
     assert len(await events_of(someone, "alert.firing")) == 1
+
+
+async def test_a_program_with_the_sdk_of_opentelemetry_opens_an_incident(served: str, someone: Person, tmp_path: Path) -> None:
+    """The environment and the program of the page: a span that fails is an incident."""
+    told = filled(blocks("otlp.md", "sh")[1], served, await connector(someone, "otlp"))
+    (tmp_path / "program.py").write_text(blocks("otlp.md", "python")[0])
+
+    await run(f"{told}\n! {sys.executable} program.py", tmp_path)
+
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    assert (incident["service"], incident["environment"], incident["title"]) == ("checkout", "prod", "TimeoutError: timed out")
+
+
+async def test_the_sdk_of_opentelemetry_sends_logs_and_metrics(served: str, someone: Person, tmp_path: Path) -> None:
+    """Two lines of one error are one incident with two events, whatever number they name; a counter is a metric."""
+    told = filled(blocks("otlp.md", "sh")[1], served, await connector(someone, "otlp"))
+    (tmp_path / "program.py").write_text(TELLING)
+
+    await run(f"{told}\n{sys.executable} program.py", tmp_path)
+
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    assert (incident["service"], incident["title"], incident["event_count"]) == ("checkout", "order 17 cannot be paid", 2)
+    assert [each["kind"] for each in await events_of(someone, "metric.sum")] == ["metric"]
+
+
+async def test_a_real_client_of_openlineage_opens_an_incident(served: str, someone: Person, tmp_path: Path) -> None:
+    """The file and the program of the page: a run that failed is an incident of its pipeline."""
+    made = await connector(someone, "openlineage")
+    (tmp_path / "openlineage.yml").write_text(filled(blocks("openlineage.md", "yaml")[0], served, made))
+    (tmp_path / "program.py").write_text(blocks("openlineage.md", "python")[0])
+
+    await run(f"{sys.executable} program.py", tmp_path)
+
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    assert (incident["service"], incident["title"]) == ("orders.load", "relation 17 does not exist")
+
+
+async def test_a_collector_is_told_what_an_sdk_is_told(served: str, someone: Person) -> None:
+    """The Collector's block names the same address and the same header as the environment that the SDK is run with."""
+    made = await connector(someone, "otlp")
+    config, told = config_of("otlp.md", 0, served, made), filled(blocks("otlp.md", "sh")[1], served, made)
+    exporter = config["exporters"]["otlphttp/suture"]
+    assert f"OTEL_EXPORTER_OTLP_ENDPOINT={exporter['endpoint']}\n" in told
+    assert f"Authorization={exporter['headers']['Authorization'].replace(' ', '%20')}\n" in told

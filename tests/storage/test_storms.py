@@ -8,6 +8,7 @@ from sqlalchemy import text
 from adapters.redaction import OrgRedactors
 from domain.errors import OverloadedError, QuotaExceededError
 from domain.identity import Quota
+from domain.refs import MonitorRef
 from domain.signal import Signal, SignalKind
 from services.admission import STORMY, Admission
 from services.guard import Guard
@@ -16,7 +17,7 @@ from services.switches import Switches
 from storage import log_templates
 from storage.engine import now
 from tests.database import HMAC_KEY
-from tests.storage.test_monitors import MonitorRef, monitors_of
+from tests.storage.test_monitors import monitors_of
 
 STORED = text("select text, count from signals order by id")
 ADDED_UP = text("select subject, sum(count) from signal_rollups_1m group by 1 order by 1")

@@ -11,6 +11,8 @@ from tests.unit.adapters.sources.requests import ARRIVED, BY_KIND, CASES, FIXTUR
 
 # Each of these is signed over its body: whoever changes a byte is found out.
 SIGNED = [each for each in CASES if any("signature" in name for name in each.index["headers"])]
+WHENEVER_SENT = ("pagerduty_events/acknowledge", "pagerduty_events/resolve")
+"""PagerDuty's events without a time happen when they are sent: their keys alone keep a repetition from doing harm."""
 SECRET_HEADERS = ("authorization", "x-gitlab-token")
 
 
@@ -42,7 +44,8 @@ def test_a_request_that_is_repeated_repeats_its_identities(given: Case):
     if given.body[:1] in (b"{", b"[") and b"1e999" not in given.body:
         turned = json.dumps(reversed_keys(json.loads(given.body))).encode()
         assert [signal.idempotency_key for signal in given.parse(body=turned).signals] == again
-    assert [signal.idempotency_key for signal in given.parse(arrived=ARRIVED + timedelta(seconds=20)).signals] == again
+    if str(given) not in WHENEVER_SENT:
+        assert [signal.idempotency_key for signal in given.parse(arrived=ARRIVED + timedelta(seconds=20)).signals] == again
 
 
 @pytest.mark.parametrize("given", CASES, ids=str)

@@ -91,6 +91,14 @@ def test_a_gate_keeps_where_to_answer():
     assert signal.payload["deployment_callback_url"].endswith("/deployment_protection_rule")
 
 
+def test_a_push_says_what_its_last_commit_says():
+    """GitLab names the newest last; a push of none says nothing."""
+    commits = b'"commits": [{"title": "Use the old gateway"}, {"title": "Use the new gateway"}]'
+    body = case("gitlab/push").body.replace(b'"commits": []', commits)
+    assert only("gitlab/push", body=body).text == "Use the new gateway"
+    assert only("gitlab/push").text is None
+
+
 def test_a_greeting_is_nothing_to_see():
     """Neither a signal nor a refusal."""
     parsed = case("github/ping").parse()

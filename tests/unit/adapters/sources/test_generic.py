@@ -82,3 +82,20 @@ def test_the_kind_is_a_field_too(word, kind):
     given = case("generic/unmapped")
     parsed = given.source.parse(given.inbound(body=b'{"kind": "LOG"}'), {"fields": {"kind": word}})
     assert parsed.signals[0].kind is kind
+
+
+def test_an_alert_that_fires_again_is_no_repetition():
+    """It opens, is closed and opens later under one id: three signals, and one of them sent again is a duplicate."""
+    given = case("generic/check")
+    opened = given.parse().signals[0]
+    closed = given.parse(body=given.body.replace(b'"open"', b'"closed"')).signals[0]
+    again = given.parse(body=given.body.replace(b"10:03:20", b"10:04:20")).signals[0]
+    assert len({opened.idempotency_key, closed.idempotency_key, again.idempotency_key}) == 3
+    assert given.parse(arrived=ARRIVED.replace(day=21)).signals[0].idempotency_key == opened.idempotency_key
+
+
+def test_a_status_that_means_neither_tells_items_apart():
+    """An id that goes from one word of the sender's to another has said two things."""
+    given = case("generic/check")
+    one, other = (given.parse(body=given.body.replace(b'"open"', word)).signals[0] for word in (b'"degraded"', b'"slow"'))
+    assert one.idempotency_key != other.idempotency_key

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from google.protobuf.json_format import Parse
+from google.rpc.status_pb2 import Status
 
 from adapters.sources.fitting import TRUNCATED
-from domain.inbound import Parsed
+from domain.inbound import Inbound, Parsed, Taken
 from domain.signal import SignalKind
-from tests.unit.adapters.sources.requests import ARRIVED, case
+from tests.unit.adapters.sources.requests import ARRIVED, BY_KIND, case
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_a_span_that_failed_is_an_event_with_its_error():
     failed, fine = case("otlp_traces/spans").parse().signals
     assert (failed.kind, failed.event_type, failed.severity, failed.value) == (SignalKind.EVENT, "span.error", "error", 3.0)
     assert (failed.text, failed.key) == ("TimeoutError: timed out", "POST /pay")
-    assert "Traceback" in failed.payload["stack_trace"]
+    assert "Traceback" in failed.payload["exception.stacktrace"]
     assert (fine.kind, fine.event_type, fine.key, fine.value) == (SignalKind.METRIC, "span.duration", "checkout", 3.25)
 
 
@@ -137,6 +139,29 @@ def test_a_body_that_is_nested_too_deeply_is_cut():
     for _ in range(100):
         value = {"arrayValue": {"values": [value]}}
     assert "deep" not in logs([{"body": value}]).signals[0].text
+
+
+@pytest.mark.parametrize("kind", ["otlp_logs", "otlp_metrics", "otlp_traces"])
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [("application/json", b"{"), ("application/json; charset=utf-8", b"[]"), ("application/x-protobuf", b"\x0a\xff")],
+)
+def test_a_request_that_cannot_be_read_is_400_in_its_own_form(kind, media, body):
+    """The body is a Status, as the protocol wants it; an exporter does not send it again."""
+    source = BY_KIND[kind]
+    inbound = Inbound(arrived=ARRIVED, headers={"content-type": media}, body=body)
+    (refused,) = source.parse(inbound, {}).refused
+    reply = source.reply(inbound, Taken(refused=1, reason=refused.reason))
+    said = Parse(reply.body, Status()) if "json" in media else Status.FromString(reply.body)
+    assert (reply.status, reply.media) == (400, media.partition(";")[0])
+    assert (said.code, said.message) == (3, refused.reason)
+
+
+def test_one_record_that_is_refused_is_no_request_that_cannot_be_read():
+    """It is a partial success of none."""
+    inbound = case("otlp_logs/records").inbound(body=b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [7]}]}]}')
+    reply = BY_KIND["otlp_logs"].reply(inbound, Taken(refused=1, reason="expected a JSON object"))
+    assert (reply.status, json.loads(reply.body)["partialSuccess"]["rejectedLogRecords"]) == (200, "1")
 
 
 def logs(records: list) -> Parsed:

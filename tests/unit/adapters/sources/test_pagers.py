@@ -58,10 +58,21 @@ def test_the_routing_key_is_the_secret():
     assert SECRET not in only("pagerduty_events/trigger").model_dump_json()
 
 
-def test_an_event_without_a_time_is_known_for_a_minute():
-    """A resolve that is sent again at once is a duplicate, the one of the next day is not."""
-    later = only("pagerduty_events/resolve", arrived=ARRIVED + timedelta(days=1))
-    assert later.idempotency_key != only("pagerduty_events/resolve").idempotency_key
+def test_a_trigger_that_follows_upon_a_resolve_is_no_repetition():
+    """Trigger, resolve and trigger within a minute are three signals about one thing, though none says when it was."""
+    body = case("pagerduty_events/resolve").body
+    sent = [
+        only("pagerduty_events/resolve", body=body.replace(b'"resolve"', action), arrived=ARRIVED + timedelta(seconds=number))
+        for number, action in enumerate((b'"trigger"', b'"resolve"', b'"trigger"'))
+    ]
+    assert len({signal.idempotency_key for signal in sent}) == 3
+    assert len({signal.key for signal in sent}) == 1
+
+
+def test_an_event_with_a_time_is_known_by_it():
+    """Sent again, even a day later, it is a duplicate."""
+    later = only("pagerduty_events/trigger", arrived=ARRIVED + timedelta(days=1))
+    assert later.idempotency_key == only("pagerduty_events/trigger").idempotency_key
 
 
 def test_an_event_without_a_key_is_about_its_content():

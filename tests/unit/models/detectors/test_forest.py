@@ -39,4 +39,3 @@ def test_a_missing_value_is_odder_than_a_usual_one():
     learnt[7][1] = None
     forest = Forest.fit(learnt, "ab")
     assert forest.observe(NOW, [0.0, None]).score > forest.observe(NOW, [0.0, 0.0]).score + 0.1
-

@@ -1,0 +1,136 @@
+"""The pages of `docs/connect`, one for each kind of connector, made of its fixtures: `page.md` is the prose of one.
+
+Run as a program it writes them anew: `python -m tests.unit.adapters.sources.pages`.
+"""
+
+import hmac
+import json
+import re
+from typing import Any
+
+from domain.inbound import Taken
+from domain.signal import Signal
+from services.delivery import FIRING
+from tests.engine import ROOT
+from tests.unit.adapters.sources.requests import FIXTURES, SECRET, Case, case
+
+PAGES = ROOT / "docs" / "connect"
+EXAMPLES = {
+    "alertmanager": case("alertmanager/firing"),
+    "cloudevents": case("cloudevents/structured"),
+    "datadog": case("datadog/triggered"),
+    "generic": case("generic/check"),
+    "github": case("github/deployment_failed"),
+    "gitlab": case("gitlab/pipeline_failed"),
+    "grafana": case("grafana/firing"),
+    "openlineage": case("openlineage/fail"),
+    "otlp": case("otlp_logs/error"),
+    "pagerduty_events": case("pagerduty_events/trigger"),
+    "pagerduty_webhooks": case("pagerduty_webhooks/triggered"),
+    "sentry": case("sentry/event_alert"),
+}
+"""Of each kind of connector the request that its page shows, and that a test posts."""
+
+_DOORS = {"otlp_logs": "otlp/ENDPOINT/v1/logs", "pagerduty_events": "pagerduty/v2/enqueue"}
+SHOWN = ("kind", "event_type", "severity", "service", "environment", "text", "occurred_at")
+"""What a page shows of an event."""
+
+_UNSHOWN = frozenset({"user-agent", "x-github-hook-id", "x-gitlab-webhook-uuid", "x-webhook-subscription", "request-id"})
+_INDEX = """# Connect what you already run
+
+Each page has what to copy, a request to try it with, and what becomes of it. A connector has an address and a secret of its
+own; its config says where signals belong that do not say it themselves, and whether they open incidents.
+`GET /api/v1/connectors/{id}/deliveries` shows what came of each request. Every request on a page is one that the tests send.
+
+"""
+
+
+def page(kind: str) -> str:
+    """What a person reads who wants to connect a sender of this kind."""
+    example = EXAMPLES[kind]
+    prose = (FIXTURES / example.kind / "page.md").read_text()
+    parts = {"connector": _connector(kind, example), "example": _example(example), "overload": _overload(example)}
+    return re.sub(r"{{(\w+)}}", lambda place: parts[place[1]], prose)
+
+
+def index() -> str:
+    """All pages by their titles."""
+    titles = {kind: page(kind).partition("\n")[0].removeprefix("# ") for kind in EXAMPLES}
+    return _INDEX + "".join(f"- [{title}]({kind}.md)\n" for kind, title in sorted(titles.items(), key=lambda each: each[1]))
+
+
+def _connector(kind: str, example: Case) -> str:
+    config = {"environment": "prod", "opens_incidents": True}
+    mapping = example.index.get("config", {})
+    wanted = {"kind": kind, "name": kind.replace("_", " "), "config": config | ({"mapping": mapping} if mapping else {})}
+    return f"""## Make a connector
+```sh
+curl -s "$SUTURE_API_URL/api/v1/connectors" -H "Authorization: Bearer $SUTURE_TOKEN" -H "Content-Type: application/json" \\
+  -d '{json.dumps(wanted, indent=2 if mapping else None)}'
+```
+The answer shows the connector's `endpoint` and, this once, its `secret`. Below, put both in place of `ENDPOINT` and `SECRET`,
+and the address of suture in place of `SUTURE`."""
+
+
+def _example(example: Case) -> str:
+    parsed = example.parse()
+    taken = Taken(stored=len(parsed.signals), refused=len(parsed.refused), first=parsed.signals[0].idempotency_key)
+    reply = example.source.reply(example.inbound(), taken)
+    signals = [_event(signal) for signal in parsed.signals]
+    return f"""## Try it
+```sh
+{_request(example)}
+```
+The answer is {reply.status}, `{reply.body.decode()}`, and of what comes of it `GET /api/v1/events` shows this and more:
+```json
+{json.dumps(signals[0] if len(signals) == 1 else signals, indent=2, ensure_ascii=False)}
+```
+{_opened(example, parsed.signals)}"""
+
+
+def _event(signal: Signal) -> dict[str, Any]:
+    """As the connector of the page completes it."""
+    said = signal.model_dump(mode="json")
+    found = said | {"environment": signal.environment or "prod", "occurred_at": said["ts"]}
+    return {name: found[name] for name in SHOWN if found[name] is not None}
+
+
+def sentence(service: str, title: str) -> str:
+    """What a page says of an incident."""
+    return f"It opens an incident of `{service}`: *{title}*."
+
+
+def _opened(example: Case, signals: tuple[Signal, ...]) -> str:
+    opening = [
+        each for each in signals if (each.event_type or "").endswith(FIRING) or example.source.error_of(each) is not None
+    ]
+    name = (example.source.belongs_to or example.kind).replace("_", " ")
+    return "\n".join(sentence(each.service or name, each.headline) for each in opening) or "It opens no incident."
+
+
+def _request(example: Case) -> str:
+    body, signed = example.body.decode().rstrip("\n"), _signature(example.body)
+    headers = {name: value for name, value in example.index["headers"].items() if name not in _UNSHOWN}
+    said = {name: value.replace(SECRET, "SECRET").replace(signed, "$SIGNED") for name, value in headers.items()}
+    lines = ["cat > body.json <<'END'", body.replace(SECRET, "ENDPOINT_SECRET"), "END"]
+    if said != {name: value.replace(SECRET, "SECRET") for name, value in headers.items()}:
+        lines.append("SIGNED=$(openssl dgst -sha256 -hmac 'SECRET' < body.json | sed 's/.* //')")
+    door = _DOORS.get(example.kind, f"{example.kind}/ENDPOINT")
+    sent = "".join(f' \\\n  -H "{name}: {value}"' for name, value in said.items())
+    return "\n".join([*lines, f'curl -s "$SUTURE_API_URL/api/v1/ingest/{door}"{sent} \\\n  --data-binary @body.json'])
+
+
+def _signature(body: bytes) -> str:
+    return hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+
+
+def _overload(example: Case) -> str:
+    if example.source.gives_up_on_429:
+        return "suture answers 503 with `Retry-After`, and never 429, which this sender would not repeat."
+    return "suture answers 429 or 503 with `Retry-After`."
+
+
+if __name__ == "__main__":
+    for each in EXAMPLES:
+        (PAGES / f"{each}.md").write_text(page(each))
+    (PAGES / "README.md").write_text(index())
