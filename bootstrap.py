@@ -108,6 +108,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from services.audit import Audit
     from services.codec import Decoding
     from services.decisions import Decisions
+    from services.detecting import Detecting
     from services.environments import Environments
     from services.health import Health
     from services.idempotency import IdempotencyKeys
@@ -126,6 +127,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "connectors": connectors,
         "codec": Decoding(WireDecoder(base.keyring)),
         "decisions": Decisions(database),
+        "detecting": Detecting(),
         "environments": Environments(database, ledger),
         "health": Health(database, base.engine, base.policy),
         "idempotency": IdempotencyKeys(database),

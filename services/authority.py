@@ -9,6 +9,7 @@ from domain.policy import AuthorizationFacts, PrincipalFacts, ResourceFacts
 from services.ports import Policy
 
 _READS = (
+    "anomaly.read",
     "approval.read",
     "audit.read",
     "connector.read",

@@ -9,6 +9,7 @@ from services.codec import Decoding
 from services.connectors import Connectors
 from services.deciding import Deciding
 from services.decisions import Decisions
+from services.detecting import Detecting
 from services.diagnosis import Diagnostics
 from services.environments import Environments
 from services.health import Health
@@ -40,6 +41,7 @@ class Services:
     connectors: Connectors
     deciding: Deciding
     decisions: Decisions
+    detecting: Detecting
     diagnostics: Diagnostics
     environments: Environments
     health: Health

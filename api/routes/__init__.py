@@ -1,6 +1,7 @@
 """The routers of the API, a file per noun."""
 
 from api.routes import (
+    ai,
     approvals,
     audit_logs,
     codec,
@@ -54,5 +55,6 @@ ROUTERS = (
     operations.router,
     codec.router,
     codec.shown_once,
+    ai.router,
     health.router,
 )

@@ -48,6 +48,7 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/tokens"): lambda ids: {"principal": ids["principal_id"], "scopes": ["*"]},
     ("put", "/api/v1/secrets/{environment}/{name}"): lambda ids: {"value": "shh"},
     ("post", "/api/v1/environments"): lambda ids: {"name": "another"},
+    ("post", "/api/v1/ai/anomaly/detect"): lambda ids: {"execution_time_s": 930, "failure_count_1h": 4, "cpu_percent": 97},
     ("post", "/api/v1/codec/decode"): lambda ids: {"payloads": []},
 }
 
