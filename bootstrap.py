@@ -109,6 +109,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from services.codec import Decoding
     from services.decisions import Decisions
     from services.detecting import Detecting
+    from services.detectors import Detectors
     from services.environments import Environments
     from services.health import Health
     from services.idempotency import IdempotencyKeys
@@ -117,6 +118,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from services.operations import Operations
     from services.principals import Principals
     from services.secrets import Secrets
+    from services.seeing import Seeing
     from services.switches import Switches
     from services.workflows import Workflows
 
@@ -128,6 +130,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "codec": Decoding(WireDecoder(base.keyring)),
         "decisions": Decisions(database),
         "detecting": Detecting(),
+        "detectors": Detectors(database, ledger),
         "environments": Environments(database, ledger),
         "health": Health(database, base.engine, base.policy),
         "idempotency": IdempotencyKeys(database),
@@ -137,6 +140,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "policy": base.policy,
         "principals": Principals(database, ledger),
         "secrets": Secrets(database, ledger, base.keyring, sealer, connectors),
+        "seeing": Seeing(database),
         "switches": Switches(database, ledger),
         "workflows": Workflows(database, ledger),
     }

@@ -73,6 +73,13 @@ class LogTemplate(Value):
     absorbed: tuple[int, ...] = ()
 
 
+class SeenTemplate(LogTemplate):
+    """With its lines a second from the first to the last, and how little it was to be expected, 0 to 1."""
+
+    rate: float
+    novelty: float
+
+
 class Learnt(Value):
     """All that one detector has learnt of one subject."""
 

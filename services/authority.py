@@ -14,6 +14,7 @@ _READS = (
     "audit.read",
     "connector.read",
     "decision.read",
+    "detector.read",
     "environment.read",
     "event.read",
     "incident.read",

@@ -10,11 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actor import Actor
 from domain.anomaly import Anomaly, AnomalyStatus
 from domain.base import IncidentId
+from domain.detecting import Mode
 from domain.errors import ConflictError
+from domain.incident import Severity
 from domain.refs import IncidentRef, MonitorRef
 from domain.signal import signature
 from domain.watch import Arrival, Look, Monitor
 from models.watch.watcher import Taken, Watcher
+from services.detectors import reconsider
 from services.incidents import Incidents
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
@@ -66,6 +69,7 @@ class Monitors:
     async def judge(self, ref: MonitorRef) -> IncidentId | None:
         """Settle every suspicion that is ripe; the incident that what is confirmed has opened or joined.
 
+        What is confirmed in the shadow opens none. A detector of which an anomaly has ended is thought over.
         An incident of which every anomaly is over is resolved, unless a fix is at work on it.
         """
         async with self._database.together(ref.org):
@@ -74,13 +78,19 @@ class Monitors:
                 ripe = [each for each in await anomalies.held(session, ref) if each.is_ripe(at)]
                 settled = [each.model_copy(update={"status": each.verdict(at)}) for each in ripe]
                 confirmed = [each for each in settled if each.status is AnomalyStatus.CONFIRMED]
-                incident = await self._open(session, ref, confirmed) if confirmed else None
+                telling = [each for each in confirmed if each.mode is not Mode.SHADOW]
+                incident = await self._open(session, ref, telling) if telling else None
                 ended = [each.model_copy(update={"ended_at": at}) for each in settled if not each.is_open]
-                opened = [each.model_copy(update={"incident_id": incident}) for each in confirmed]
-                await anomalies.put(session, ref, [*ended, *opened])
+                opened = [each.model_copy(update={"incident_id": incident}) for each in telling]
+                silent = [each for each in confirmed if each.mode is Mode.SHADOW]
+                await anomalies.put(session, ref, [*ended, *opened, *silent])
                 calm = await anomalies.calm_incidents(session, {each.incident_id for each in ended if each.incident_id})
             for each in calm:
                 await self._incidents.calm(IncidentRef(org=ref.org, id=each), actor=MONITOR)
+            over = {each.detector for each in ended if each.status is AnomalyStatus.OVER}
+            if over:
+                async with self._database.transaction(ref.org) as session:
+                    await reconsider(session, self._ledger, ref.org, over, actor=MONITOR)
             return incident
 
     async def keep(self, ref: MonitorRef) -> None:
@@ -139,6 +149,7 @@ class Monitors:
             title=_title(ref, confirmed),
             service=ref.service,
             environment=await identities.environment(session, ref.environment),
+            severity=Severity.SEV1 if any(each.mode is Mode.PAGE for each in confirmed) else None,
             known={"anomalies": [each.id.shown for each in confirmed]},
         )
         return (await open_incident(session, self._ledger, ref.org, broken, actor=MONITOR)).id

@@ -10,6 +10,7 @@ from services.connectors import Connectors
 from services.deciding import Deciding
 from services.decisions import Decisions
 from services.detecting import Detecting
+from services.detectors import Detectors
 from services.diagnosis import Diagnostics
 from services.environments import Environments
 from services.health import Health
@@ -27,6 +28,7 @@ from services.receiving import Receiving
 from services.recovery import Recovery
 from services.runs import Runs
 from services.secrets import Secrets
+from services.seeing import Seeing
 from services.switches import Switches
 from services.workflows import Workflows
 
@@ -42,6 +44,7 @@ class Services:
     deciding: Deciding
     decisions: Decisions
     detecting: Detecting
+    detectors: Detectors
     diagnostics: Diagnostics
     environments: Environments
     health: Health
@@ -59,6 +62,7 @@ class Services:
     recovery: Recovery
     runs: Runs
     secrets: Secrets
+    seeing: Seeing
     switches: Switches
     workflows: Workflows
     spans: Spans | None = None

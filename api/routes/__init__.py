@@ -2,11 +2,13 @@
 
 from api.routes import (
     ai,
+    anomalies,
     approvals,
     audit_logs,
     codec,
     connectors,
     decisions,
+    detectors,
     environments,
     events,
     executions,
@@ -56,5 +58,8 @@ ROUTERS = (
     codec.router,
     codec.shown_once,
     ai.router,
+    anomalies.router,
+    anomalies.templates,
+    detectors.router,
     health.router,
 )

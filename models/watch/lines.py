@@ -66,7 +66,7 @@ class Lines:
         if self._seen_at is None:
             return None
         found = self._burst.so_far((self._errors, self._lines))
-        return _observation(found, self._seen_at) if found.score >= ODD else None
+        return _observation(found, self._seen_at, self._errors, self._lines) if found.score >= ODD else None
 
     def mined(self) -> Mined:
         """How the templates have changed since this was last asked."""
@@ -89,7 +89,7 @@ class Lines:
         if at < self._began + EVERY:
             return
         found = self._burst.observe(self._began, (self._errors, self._lines))
-        seen.append(_observation(found, self._began + EVERY))
+        seen.append(_observation(found, self._began + EVERY, self._errors, self._lines))
         self._began, self._errors, self._lines, self._is_kept = _interval(at), 0, 0, False
 
 
@@ -98,11 +98,18 @@ def _interval(at: datetime) -> datetime:
     return datetime.fromtimestamp(at.timestamp() // seconds * seconds, tz=UTC)
 
 
-def _observation(found: Finding, at: datetime) -> Observation:
+def _observation(found: Finding, at: datetime, errors: int, lines: int) -> Observation:
     is_odd = found.score >= ODD
     weight = _MANY if is_odd else 1
     return Observation(
-        detector=DETECTOR, subject=SUBJECT, at=at, score=found.score, is_odd=is_odd, weight=weight, reasons=found.reasons
+        detector=DETECTOR,
+        subject=SUBJECT,
+        at=at,
+        score=found.score,
+        is_odd=is_odd,
+        weight=weight,
+        reasons=found.reasons,
+        evidence={"errors": errors, "lines": lines},
     )
 
 

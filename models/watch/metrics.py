@@ -58,6 +58,7 @@ class Metrics:
             score=found.score,
             is_odd=found.score >= ODD,
             reasons=tuple(f"{subject}: {reason}" for reason in found.reasons),
+            evidence={"value": value},
         )
 
     def unkept(self) -> list[Learnt]:

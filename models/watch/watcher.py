@@ -17,6 +17,12 @@ from models.watch.lines import Lines, Mined
 from models.watch.metrics import Metrics
 from models.watch.sums import sums
 
+WATCHED = {
+    lines.DETECTOR: "more errors in ten seconds than usual",
+    metrics.DETECTOR: "values of a metric that are far from its level, or from what the hour usually holds",
+}
+"""The detectors that watch, by what each finds."""
+
 LATE, EARLY = timedelta(hours=1), timedelta(minutes=5)
 
 State = Mapping[tuple[str, str], Mapping[str, JsonValue]]

@@ -49,6 +49,7 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("put", "/api/v1/secrets/{environment}/{name}"): lambda ids: {"value": "shh"},
     ("post", "/api/v1/environments"): lambda ids: {"name": "another"},
     ("post", "/api/v1/ai/anomaly/detect"): lambda ids: {"execution_time_s": 930, "failure_count_1h": 4, "cpu_percent": 97},
+    ("put", "/api/v1/detectors/{detector}"): lambda ids: {"mode": "shadow"},
     ("post", "/api/v1/codec/decode"): lambda ids: {"payloads": []},
 }
 
@@ -65,7 +66,7 @@ class Operation(NamedTuple):
 
     def at(self, ids: Ids) -> str:
         """The path with these ids in it."""
-        return self.path.format_map({"seq": "1", "environment": "dev", "name": "password"} | dict(ids))
+        return self.path.format_map({"seq": "1", "environment": "dev", "name": "password", "detector": "burst"} | dict(ids))
 
     def body(self, ids: Ids) -> Any:
         """A good body: an object, or a list of them for a batch; None for a route without one."""
