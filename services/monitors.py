@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -54,9 +55,12 @@ class Monitors:
             if monitor is None:
                 return Look()
             arrivals = await monitors.unread(session, ref, monitor.cursor, limit=MOST)
-            if not arrivals:
-                return Look(is_ripe=await self._is_ripe(session, ref))
             mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
+            if not arrivals:
+                self._remember(ref, mind)
+                if missing := mind.watcher.missing(await now(session)):
+                    await suspect(session, ref, missing)
+                return Look(is_ripe=await self._is_ripe(session, ref))
         self._minds.pop(ref.workflow_id, None)  # what it is told now counts once it is stored
         taken = await asyncio.to_thread(mind.watcher.take, arrivals)
         try:
@@ -100,6 +104,18 @@ class Monitors:
         if learnt:
             async with self._database.transaction(ref.org) as session:
                 await monitors.keep_series(session, ref, learnt)
+
+    async def due(self, ref: MonitorRef) -> timedelta | None:
+        """How long until something will be missing if it does not come; None when nothing is waited for."""
+        async with self._database.transaction(ref.org) as session:
+            monitor = await monitors.get(session, ref)
+            if monitor is None:
+                return None
+            mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
+            at = await now(session)
+        self._remember(ref, mind)
+        due = mind.watcher.due(at)
+        return None if due is None else max(timedelta(0), due - at)
 
     async def rest(self, ref: MonitorRef) -> bool:
         """Whether the service's monitor sleeps now: nothing waits for it, and whatever comes next will wake it."""

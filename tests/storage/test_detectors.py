@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
+from domain.actor import SYSTEM
 from domain.anomaly import Anomaly, AnomalyStatus, Observation
 from domain.base import AnomalyId
 from domain.detecting import ENOUGH, Mode, Tally
 from domain.incident import CALM, FALSE_ALARM, Severity, Status
+from services.detectors import reconsider
 from storage import anomalies, detectors, incidents
 from storage.engine import new_id, new_ids, now
 from tests.storage.watched import USUAL
@@ -143,3 +146,63 @@ async def test_only_the_latest_alarms_count(service):
     await an_incident(service)
 
     assert await tally(service) == Tally(right=ENOUGH, false=detectors.LATEST - ENOUGH)
+
+
+async def modes(service, ledger, *names):
+    """The modes of these detectors once they have been thought over."""
+    async with service.database.transaction(service.tenant.org) as session:
+        await reconsider(session, ledger, service.tenant.org, names, actor=SYSTEM)
+        chosen = await detectors.chosen(session)
+    return [chosen[name].mode if name in chosen else None for name in names]
+
+
+async def test_a_detector_earns_its_way_out_of_the_shadow(service, ledger):
+    """Twenty right alarms let it open incidents, and never wake anybody; nineteen do not."""
+    await alarms(service, "change", ENOUGH - 1)
+    await an_incident(service)
+    before = await modes(service, ledger, "change")
+    await alarms(service, "change", 1)
+
+    assert before == [None]
+    assert await modes(service, ledger, "change") == [Mode.ALERT]
+    await alarms(service, "change", 100)
+    await an_incident(service)
+    assert await modes(service, ledger, "change") == [Mode.ALERT]
+
+
+async def test_a_detector_that_was_mostly_wrong_goes_back_into_the_shadow(service, ledger):
+    """What a record let speak a record silences; those that spoke of old are left to persons."""
+    await choose(service, "change", Mode.ALERT, by_person=False)
+    for name in ("change", "outlier"):
+        await alarms(service, name, ENOUGH)
+
+    assert await modes(service, ledger, "change", "outlier") == [Mode.SHADOW, None]
+
+
+async def test_a_persons_choice_outlasts_every_record(service, ledger):
+    """In both directions."""
+    await choose(service, "change", Mode.SHADOW)
+    await choose(service, "novelty", Mode.PAGE)
+    await alarms(service, "novelty", ENOUGH, ago=2 * HOUR)
+    await alarms(service, "change", ENOUGH)
+    await an_incident(service)
+
+    assert await modes(service, ledger, "change", "novelty") == [Mode.SHADOW, Mode.PAGE]
+
+
+async def test_the_end_of_an_anomaly_has_its_detector_thought_over(service):
+    """Whoever judges the last of enough false alarms silences the detector, and the ledger tells."""
+    await choose(service, "freshness", Mode.ALERT, by_person=False)
+    await alarms(service, "freshness", ENOUGH, ago=2 * HOUR)
+    await service.tell(*USUAL[:10])
+    await service.shift(service.tenant.org, timedelta(minutes=5))
+    await service.monitors.look(service.ref)
+    await service.shift(service.tenant.org, timedelta(seconds=2))
+    await service.monitors.judge(service.ref)
+    await service.tell(*USUAL[:6])
+    await service.monitors.judge(service.ref)
+
+    told = text("select resource_id, actor_id from audit_logs where action = 'detector.mode_changed'")
+    assert await service.rows(told) == [("freshness", "monitor")]
+    async with service.database.transaction(service.tenant.org) as session:
+        assert (await detectors.chosen(session))["freshness"].mode is Mode.SHADOW

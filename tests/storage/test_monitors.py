@@ -6,10 +6,11 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from domain.anomaly import AnomalyStatus
+from domain.detecting import Mode
 from domain.signal import Signal, SignalKind
 from storage import log_templates, signals
 from storage.engine import new_id, now
-from tests.storage.watched import USUAL, monitors_of
+from tests.storage.watched import MINUTE, USUAL, monitors_of
 
 ROLLUP = text("select sum(count), sum(total), min(lowest), max(highest) from signal_rollups_5m where subject = :subject")
 RENUMBERED = text("update signals set written = cast(cast(:written as text) as xid8) where org_id = :org and value = :value")
@@ -118,6 +119,53 @@ async def test_late_and_early_signals_are_added_up_and_not_judged(service):
 
     assert await service.known() == []
     assert await service.rows(text("select sum(count) from signal_rollups_1m")) == [(len(USUAL) + 2,)]
+
+
+async def test_missing_data_is_found_by_asking(service):
+    """Of what came every minute: when it will be missing is known, then it is, in the shadow, and told once a minute."""
+    await service.tell(*USUAL[:10])
+    due = await service.monitors.due(service.ref)
+    await service.shift(service.tenant.org, 5 * MINUTE)
+    for _ in range(3):
+        await service.monitors.look(service.ref)
+    [found] = await service.known()
+
+    assert MINUTE < due < 2 * MINUTE
+    assert (found.detector, found.subject, found.mode, found.odd) == ("freshness", "latency", Mode.SHADOW, 2)
+    assert found.reasons[0].startswith("latency: nothing for 5 min")
+    assert await service.monitors.due(service.ref) is None
+    assert await service.monitors.rest(service.ref) is False
+
+    await service.shift(service.tenant.org, timedelta(seconds=2))
+    assert await service.monitors.judge(service.ref) is None
+    assert await service.incidents() == []
+    assert await service.monitors.rest(service.ref) is True
+
+
+async def test_data_that_comes_again_ends_what_was_missing(service):
+    """Five times in time."""
+    await service.tell(*USUAL[:10])
+    await service.shift(service.tenant.org, 5 * MINUTE)
+    await service.monitors.look(service.ref)
+    await service.shift(service.tenant.org, timedelta(seconds=2))
+    await service.monitors.judge(service.ref)
+    await service.tell(*USUAL[:6])
+    await service.monitors.judge(service.ref)
+
+    assert [(each.detector, each.status) for each in await service.known()] == [("freshness", AnomalyStatus.OVER)]
+
+
+async def test_an_error_never_said_before_is_found_in_the_shadow(service):
+    """Among many lines that are known, with the line itself; it opens nothing."""
+    await service.say(*(f"request {number} served" for number in range(200)))
+    await service.say("certificate of gateway 12 has expired", severity="error")
+    await service.shift(service.tenant.org, timedelta(seconds=1))
+    await service.monitors.judge(service.ref)
+    [found] = await service.known()
+
+    assert (found.detector, found.status, found.mode) == ("novelty", AnomalyStatus.CONFIRMED, Mode.SHADOW)
+    assert found.reasons == ("never said before: certificate of gateway <*> has expired",)
+    assert await service.incidents() == []
 
 
 async def test_a_burst_of_errors_opens_an_incident_though_nothing_follows(service):
