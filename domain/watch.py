@@ -5,6 +5,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from domain.base import Instant, Value
+from domain.signal import Timing, timing
 
 NOWHERE = UUID(int=0)
 
@@ -38,6 +39,10 @@ class Arrival(Value):
     text: str | None
     severity: str | None
     labels: dict[str, str]
+
+    @property
+    def timing(self) -> Timing:
+        return timing(self.ts, self.received_at)
 
     @property
     def cursor(self) -> Cursor:

@@ -1,14 +1,16 @@
 """All that is watched of one service.
 
-What a sender tells an hour late, or from the future, is added up and not judged: its moment is not the present one.
+What a sender tells an hour late, or from the future, is not judged: its moment is not the present one. What is late is added up
+under its own time, and what is from the future under none.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from domain.anomaly import Observation
 from domain.base import Value
+from domain.signal import Timing
 from domain.watch import Arrival, Learnt, LogTemplate, Monitor, Sum
 from models.watch import errors, feeds, lines, metrics, mix
 from models.watch.feeds import Feeds
@@ -29,8 +31,6 @@ WATCHED = {
     mix.MIXTURE: "log templates that are new, or whose share of the lines has shifted",
 }
 """The detectors that watch, by what each finds."""
-
-LATE, EARLY = timedelta(hours=1), timedelta(minutes=5)
 
 
 class Taken(Value):
@@ -85,7 +85,7 @@ class Watcher:
 
     def _observe(self, arrival: Arrival, seen: list[Observation]) -> str:
         """What the arrival is added up under; what is said of it goes to `seen`."""
-        is_of_now = -EARLY <= arrival.received_at - arrival.ts <= LATE
+        is_of_now = arrival.timing is Timing.PRESENT
         if is_of_now:
             self._feeds.take(arrival, seen)
         match arrival.kind:

@@ -59,8 +59,9 @@ async def test_filters_narrow_what_is_shown(someone: Person, monitors: Monitors)
         items = (await someone.get("/anomalies", params=wanted)).json()["items"]
         return [(each["service"], each["detector"]) for each in items]
 
-    assert await seen() == [("shop", "burst"), ("shop", "outlier"), ("checkout", "outlier")]
-    assert await seen(service="shop") == [("shop", "burst"), ("shop", "outlier")]
+    shop = [("shop", "signature"), ("shop", "burst"), ("shop", "outlier")]
+    assert await seen() == [*shop, ("checkout", "outlier")]
+    assert await seen(service="shop") == shop
     assert await seen(detector="outlier", state="open") == [("shop", "outlier"), ("checkout", "outlier")]
     assert await seen(state="closed") == await seen(environment="dev") == []
 
@@ -148,3 +149,17 @@ async def test_a_detector_that_nobody_has_is_unknown(someone: Person) -> None:
     """Its name is no detector's; and a mode is one of three."""
     assert (await someone.put("/detectors/oracle", {"mode": "alert"})).status_code == 404
     assert (await someone.put("/detectors/burst", {"mode": "loud"})).status_code == 422
+
+
+async def test_f25_an_event_of_another_time_is_stored_and_flagged(someone: Person) -> None:
+    """Three days late and two hours in the future are kept as they are told, and shown for what they are."""
+    told = {"late": timedelta(days=-3), "early": timedelta(hours=2), "present": timedelta(minutes=-5)}
+    for timing, ago in told.items():
+        at = (datetime.now(UTC) + ago).isoformat()
+        event = {"event_type": timing, "service": "checkout", "environment": "prod", "severity": "error", "occurred_at": at}
+        assert (await someone.post("/events", event)).status_code == 201
+
+    shown = (await someone.get("/events")).json()["items"]
+
+    assert {each["event_type"]: each["timing"] for each in shown} == {timing: timing for timing in told}
+    assert (await someone.get("/incidents")).json()["items"] == []

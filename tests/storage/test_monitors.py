@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from domain.anomaly import AnomalyStatus
 from domain.detecting import Mode
-from domain.signal import Signal, SignalKind
+from domain.signal import Signal, SignalKind, Timing
 from storage import log_templates, signals
 from storage.engine import new_id, now
 from tests.storage.watched import MINUTE, USUAL, monitors_of
@@ -109,16 +109,24 @@ async def test_what_was_learnt_outlives_its_process(service, ledger):
     assert await service.monitors.judge(service.ref) is not None
 
 
-async def test_late_and_early_signals_are_added_up_and_not_judged(service):
-    """Three days late or two hours early says nothing of now."""
+async def test_f25_late_and_early_signals_open_nothing_and_count_in_no_wrong_window(service):
+    """Three days late or two hours early is stored and flagged, and says nothing of now; what is late counts for its day."""
     await service.send(USUAL)
     await service.monitors.look(service.ref)
     for ago in (timedelta(days=3), timedelta(hours=-2)):
-        await service.send([90.0], ago=ago)
+        await service.send([90.0, 91.0, 92.0], ago=ago)
         await service.monitors.look(service.ref)
+        assert await service.monitors.judge(service.ref) is None
+    async with service.database.transaction(service.tenant.org) as session:
+        stored = await signals.page(session, workflow=None, incident=None, after=None, limit=6)
 
     assert await service.known() == []
-    assert await service.rows(text("select sum(count) from signal_rollups_1m")) == [(len(USUAL) + 2,)]
+    assert await service.incidents() == []
+    assert [each.timing for each in stored] == [Timing.EARLY] * 3 + [Timing.LATE] * 3
+    recent = "at > suture.now() - interval '2 days'"
+    for minutes in (1, 5):
+        counted = f"select sum(count) filter (where {recent}), sum(count) filter (where not {recent})"
+        assert await service.rows(text(f"{counted} from signal_rollups_{minutes}m")) == [(len(USUAL), 3)]
 
 
 async def test_missing_data_is_found_by_asking(service):

@@ -36,16 +36,17 @@ def test_calm_is_said_once_for_each_interval():
     ]
 
 
-def test_what_is_told_late_or_early_is_added_up_and_not_judged():
-    """An hour is late, five minutes are early."""
+def test_f25_what_is_told_late_or_early_is_not_of_now():
+    """Three days are late, two hours early: neither is judged; what is late is added to its own minutes, the other to none."""
     watcher = fresh()
     watcher.take(usual(60))
-    errors = [line(61, "failed", "error", told=told) for told in (timedelta(hours=2), -timedelta(minutes=6)) for _ in range(50)]
+    errors = [line(61, "failed", "error", told=told) for told in (timedelta(days=3), -timedelta(hours=2)) for _ in range(50)]
     taken = watcher.take(errors)
 
     assert taken.observations == ()
     assert taken.mined.lines == 120
-    assert [each.count for each in taken.sums[1] if each.subject == "error"] == [100]
+    counted = [(each.at, each.count) for each in taken.sums[1]]
+    assert counted == [(BEGAN + timedelta(minutes=1) - timedelta(days=3), 50)]
 
 
 @settings(max_examples=30)
