@@ -66,7 +66,9 @@ class Operation(NamedTuple):
 
     def at(self, ids: Ids) -> str:
         """The path with these ids in it."""
-        return self.path.format_map({"seq": "1", "environment": "dev", "name": "password", "detector": "burst"} | dict(ids))
+        return self.path.format_map(
+            {"seq": "1", "environment": "dev", "name": "password", "detector": "burst", "service": "checkout"} | dict(ids)
+        )
 
     def body(self, ids: Ids) -> Any:
         """A good body: an object, or a list of them for a batch; None for a route without one."""
