@@ -260,7 +260,7 @@ async def _upkeep(
 ) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
     """Beside `io`, where the settings name its role; it has the last word once the queues are drained."""
     from services.checkpoints import Checkpoints
-    from services.upkeep import Upkeep
+    from services.upkeep import Retention, Upkeep
     from storage.engine import open_engine
     from storage.upkeep import Heads, Removals
 
@@ -268,7 +268,8 @@ async def _upkeep(
         return ()
     engine = open_engine(chosen.database_upkeep_url.get_secret_value(), size=2, name="suture-upkeep")
     stack.push_async_callback(engine.dispose)
-    upkeep = Upkeep(Removals(engine), Checkpoints(Heads(engine), audit))
+    retention = Retention(chosen.keep_signals, chosen.keep_minutes, chosen.keep_five_minutes)
+    upkeep = Upkeep(Removals(engine), Checkpoints(Heads(engine), audit), retention)
     stack.push_async_callback(upkeep.finish)
     return (upkeep.run,)
 
