@@ -114,6 +114,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from services.health import Health
     from services.idempotency import IdempotencyKeys
     from services.identity import Identity
+    from services.log_patterns import Patterns
     from services.monitoring import Monitoring
     from services.operations import Operations
     from services.principals import Principals
@@ -137,6 +138,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "identity": Identity(database, ledger, hmac_key=base.hmac_key),
         "monitoring": Monitoring(database),
         "operations": Operations(database),
+        "patterns": Patterns(database, ledger),
         "policy": base.policy,
         "principals": Principals(database, ledger),
         "secrets": Secrets(database, ledger, base.keyring, sealer, connectors),

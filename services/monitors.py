@@ -16,7 +16,7 @@ from domain.errors import ConflictError
 from domain.incident import Severity
 from domain.refs import IncidentRef, MonitorRef
 from domain.signal import signature
-from domain.watch import Arrival, Look, Monitor
+from domain.watch import Arrival, LogPatterns, Look, Monitor
 from models.watch.watcher import Taken, Watcher
 from services.detectors import reconsider
 from services.incidents import Incidents
@@ -62,7 +62,7 @@ class Monitors:
                     await suspect(session, ref, missing)
                 return Look(is_ripe=await self._is_ripe(session, ref))
         self._minds.pop(ref.workflow_id, None)  # what it is told now counts once it is stored
-        taken = await asyncio.to_thread(mind.watcher.take, arrivals)
+        taken = await asyncio.to_thread(_take, mind.watcher, monitor.patterns, arrivals)
         try:
             look = await self._store(ref, monitor, arrivals, taken)
         except ConflictError:
@@ -169,6 +169,11 @@ class Monitors:
             known={"anomalies": [each.id.shown for each in confirmed]},
         )
         return (await open_incident(session, self._ledger, ref.org, broken, actor=MONITOR)).id
+
+
+def _take(watcher: Watcher, patterns: LogPatterns, arrivals: Sequence[Arrival]) -> Taken:
+    watcher.read_with(patterns)
+    return watcher.take(arrivals)
 
 
 def _title(ref: MonitorRef, confirmed: Iterable[Anomaly]) -> str:

@@ -18,6 +18,7 @@ from services.idempotency import IdempotencyKeys
 from services.identity import Identity
 from services.incidents import Incidents
 from services.intake import Intake
+from services.log_patterns import Patterns
 from services.monitoring import Monitoring
 from services.operations import Operations
 from services.pipelines import Pipelines
@@ -54,6 +55,7 @@ class Services:
     intake: Intake
     monitoring: Monitoring
     operations: Operations
+    patterns: Patterns
     pipelines: Pipelines
     planning: Planning
     policy: Policy

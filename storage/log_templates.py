@@ -50,6 +50,13 @@ async def of_service(session: AsyncSession, ref: MonitorRef) -> list[LogTemplate
     return [LogTemplate.model_validate(row.model_dump(include=set(LogTemplate.model_fields))) for row in rows]
 
 
+async def most_frequent(session: AsyncSession, ref: MonitorRef, *, limit: int) -> list[LogTemplate]:
+    """The service's templates that were seen most often."""
+    wanted = select(LogTemplateRow).where(*_of(ref)).order_by(col(LogTemplateRow.count).desc(), col(LogTemplateRow.number))
+    rows = await session.scalars(wanted.limit(limit))
+    return [LogTemplate.model_validate(row.model_dump(include=set(LogTemplate.model_fields))) for row in rows]
+
+
 async def find(session: AsyncSession, *, service: str, environment: str, after: int | None, limit: int) -> list[SeenTemplate]:
     """The service's templates, the newest first. A novelty is that of a line more: Good and Turing's share of what is
     expected to be new is taken off, and each sighting makes it less."""

@@ -16,6 +16,7 @@ from api.routes import (
     health,
     incidents,
     ingest,
+    log_patterns,
     monitoring,
     operations,
     pipelines,
@@ -61,5 +62,6 @@ ROUTERS = (
     anomalies.router,
     anomalies.templates,
     detectors.router,
+    log_patterns.router,
     health.router,
 )

@@ -10,11 +10,13 @@ from api.deps import Caller, Page, PagingOf, Services, Short, Shown, StrictRoute
 from domain.anomaly import AnomalyStatus
 from domain.base import AnomalyId, IncidentId, Instant
 from domain.detecting import Mode
+from domain.watch import TemplateGroup
 
 router = APIRouter(prefix="/anomalies", tags=["monitoring"], route_class=StrictRoute)
 templates = APIRouter(prefix="/log-templates", tags=["monitoring"], route_class=StrictRoute)
 
 Named = Annotated[Short, Query(min_length=1)]
+Most = Annotated[int, Query(ge=1, le=200, description="how many groups are shown")]
 
 
 class State(StrEnum):
@@ -89,3 +91,12 @@ async def log_templates(
         caller, service=service, environment=environment, after=int(place[0]) if place else None, limit=paging.ask
     )
     return paging.page([LogTemplateOut.of(each) for each in found], lambda each: (str(each.number),))
+
+
+@templates.get("/variants", **guarded("anomaly.read"))
+async def variants(
+    caller: Caller, services: Services, service: Named, environment: Named, limit: Most = 50
+) -> Page[TemplateGroup]:
+    """Templates that say nearly the same in other words as one, the most frequent first; of the 2,000 most frequent ones."""
+    found = await services.seeing.template_groups(caller, service=service, environment=environment, limit=limit)
+    return Page[TemplateGroup](items=tuple(found))

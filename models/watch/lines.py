@@ -8,6 +8,7 @@ from domain.base import Value
 from domain.watch import Arrival, Learnt, LogTemplate
 from models.detectors.burst import Burst
 from models.detectors.contract import Finding
+from models.logs.grok import Grok
 from models.logs.levels import Level, of_word
 from models.logs.miner import Miner, MinerState, Template
 from models.logs.records import read
@@ -38,6 +39,7 @@ class Lines:
         self._miner = miner or Miner()
         self._burst = burst or Burst(EVERY)
         self._kinds, self._mix = Errors(), Mix()
+        self._grok: Grok | None = None
         self._began: datetime | None = None
         self._seen_at: datetime | None = None
         self._errors = self._lines = 0
@@ -45,7 +47,7 @@ class Lines:
 
     @classmethod
     def restored(cls, templates: Iterable[LogTemplate], *, following: int, lines: int, state: State, at: datetime) -> "Lines":
-        known = tuple(_mined(each) for each in templates)
+        known = tuple(mined(each) for each in templates)
         miner = Miner.restored(MinerState(templates=known, following=following, lines=lines))
         burst = state.get((DETECTOR, SUBJECT))
         found = cls(miner, Burst.restored(dict(burst)) if burst else None)
@@ -53,9 +55,13 @@ class Lines:
         found._mix.restore(state, at)
         return found
 
+    def read_with(self, grok: Grok | None) -> None:
+        """What a user's patterns find in a line counts more than what any line would be read as."""
+        self._grok = grok
+
     def take(self, arrival: Arrival, text: str, seen: list[Observation]) -> str:
         """How bad the line is; when it begins an interval, what is said of the one before goes to `seen`."""
-        record = read(text)
+        record = (self._grok and self._grok.read(text)) or read(text)
         level = of_word(arrival.severity or "") or record.level
         at = arrival.received_at
         sighting = self._miner.take(record.message or text, at.timestamp())
@@ -139,7 +145,8 @@ def _stored(mined: Template) -> LogTemplate:
     )
 
 
-def _mined(stored: LogTemplate) -> Template:
+def mined(stored: LogTemplate) -> Template:
+    """A stored template as the miner has it."""
     return Template(
         number=stored.number,
         text=stored.template,

@@ -11,7 +11,8 @@ from typing import Self
 from domain.anomaly import Observation
 from domain.base import Value
 from domain.signal import Timing
-from domain.watch import Arrival, Learnt, LogTemplate, Monitor, Sum
+from domain.watch import Arrival, Learnt, LogPatterns, LogTemplate, Monitor, Sum
+from models.logs.grok import Grok, GrokPatterns
 from models.watch import errors, feeds, lines, metrics, mix
 from models.watch.feeds import Feeds
 from models.watch.lines import Lines, Mined
@@ -48,6 +49,7 @@ class Watcher:
         self._metrics = metrics
         self._lines = lines
         self._feeds = feeds
+        self._patterns = LogPatterns()
 
     @classmethod
     def restored(cls, monitor: Monitor, state: State, templates: Iterable[LogTemplate], at: datetime) -> Self:
@@ -57,6 +59,13 @@ class Watcher:
         came.restore(state, at)
         said = Lines.restored(templates, following=monitor.next_template, lines=monitor.lines, state=state, at=at)
         return cls(known, said, came)
+
+    def read_with(self, patterns: LogPatterns) -> None:
+        """Read lines with a user's patterns from now on; they were checked when they were stored."""
+        if patterns != self._patterns:
+            self._patterns = patterns
+            expressions = GrokPatterns.model_construct(**dict(patterns))
+            self._lines.read_with(Grok(expressions) if patterns.expressions else None)
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Learn from them, in the order they came, and say what is odd."""

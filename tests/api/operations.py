@@ -50,6 +50,11 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/environments"): lambda ids: {"name": "another"},
     ("post", "/api/v1/ai/anomaly/detect"): lambda ids: {"execution_time_s": 930, "failure_count_1h": 4, "cpu_percent": 97},
     ("put", "/api/v1/detectors/{detector}"): lambda ids: {"mode": "shadow"},
+    ("put", "/api/v1/log-patterns"): lambda ids: {
+        "service": "checkout",
+        "environment": "prod",
+        "expressions": ["%{LOGLEVEL:level} %{GREEDYDATA:message}"],
+    },
     ("post", "/api/v1/codec/decode"): lambda ids: {"payloads": []},
 }
 

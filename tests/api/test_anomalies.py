@@ -163,3 +163,20 @@ async def test_f25_an_event_of_another_time_is_stored_and_flagged(someone: Perso
 
     assert {each["event_type"]: each["timing"] for each in shown} == {timing: timing for timing in told}
     assert (await someone.get("/incidents")).json()["items"] == []
+
+
+async def test_templates_that_say_nearly_the_same_are_shown_as_one(someone: Person, monitors: Monitors) -> None:
+    """The most frequent leads its group, whose figures are those of all; another org has none."""
+    await told(someone, monitors, *lines(*["the connection to the database was closed by the server"] * 5))
+    await told(someone, monitors, *lines("the connection to the database was reset by the server", "disk sda is full"))
+    path = "/log-templates/variants?service=checkout&environment=prod"
+
+    closed, disk = (await someone.get(path)).json()["items"]
+
+    assert (closed["template"], closed["count"], len(closed["members"])) == (
+        "the connection to the database was closed by the server",
+        6,
+        2,
+    )
+    assert (disk["count"], disk["members"]) == (1, [disk["number"]])
+    assert len((await someone.get(f"{path}&limit=1")).json()["items"]) == 1

@@ -55,6 +55,8 @@ _STATEMENTS = (
     "alter table detectors force row level security",
     "create policy org on detectors using (org_id = suture.org()) with check (org_id = suture.org())",
     "grant select, insert, update on detectors to suture_app",
+    # A user's own patterns are part of what a look begins with, so they stand where it reads how far the last one came.
+    """alter table monitors add column patterns jsonb not null default '{}'""",
     f"alter table anomalies add column mode text not null default 'alert' check ({_MODES})",
     "alter table anomalies alter column mode drop default",
     "alter table anomalies add column evidence jsonb not null default '{}'",
