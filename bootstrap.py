@@ -106,14 +106,18 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from services.audit import Audit
     from services.codec import Decoding
     from services.decisions import Decisions
+    from services.detecting import Detecting
+    from services.detectors import Detectors
     from services.environments import Environments
     from services.health import Health
     from services.idempotency import IdempotencyKeys
     from services.identity import Identity
+    from services.log_patterns import Patterns
     from services.monitoring import Monitoring
     from services.operations import Operations
     from services.principals import Principals
     from services.secrets import Secrets
+    from services.seeing import Seeing
     from services.switches import Switches
     from services.workflows import Workflows
 
@@ -124,15 +128,19 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "connectors": connectors,
         "codec": Decoding(WireDecoder(base.keyring)),
         "decisions": Decisions(database),
+        "detecting": Detecting(),
+        "detectors": Detectors(database, ledger),
         "environments": Environments(database, ledger),
         "health": Health(database, base.engine, base.policy),
         "idempotency": IdempotencyKeys(database),
         "identity": Identity(database, ledger, hmac_key=base.hmac_key),
         "monitoring": Monitoring(database),
         "operations": Operations(database),
+        "patterns": Patterns(database, ledger),
         "policy": base.policy,
         "principals": Principals(database, ledger),
         "secrets": Secrets(database, ledger, base.keyring, sealer, connectors),
+        "seeing": Seeing(database),
         "switches": Switches(database, ledger),
         "workflows": Workflows(database, ledger),
     }
@@ -256,7 +264,7 @@ async def _upkeep(
 ) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
     """Beside `io`, where the settings name its role; it has the last word once the queues are drained."""
     from services.checkpoints import Checkpoints
-    from services.upkeep import Upkeep
+    from services.upkeep import Retention, Upkeep
     from storage.engine import open_engine
     from storage.upkeep import Heads, Removals
 
@@ -264,7 +272,8 @@ async def _upkeep(
         return ()
     engine = open_engine(chosen.database_upkeep_url.get_secret_value(), size=2, name="suture-upkeep")
     stack.push_async_callback(engine.dispose)
-    upkeep = Upkeep(Removals(engine), Checkpoints(Heads(engine), audit))
+    retention = Retention(chosen.keep_signals, chosen.keep_minutes, chosen.keep_five_minutes)
+    upkeep = Upkeep(Removals(engine), Checkpoints(Heads(engine), audit), retention)
     stack.push_async_callback(upkeep.finish)
     return (upkeep.run,)
 

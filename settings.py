@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     watch_quiet: Duration = Field(
         default=timedelta(seconds=30), description="a service this silent is not watched, till it speaks"
     )
+    keep_signals: Duration = Field(default=timedelta(days=30), description="a month of signals goes when it is that old")
+    keep_minutes: Duration = Field(default=timedelta(days=90), description="how long signals of a minute are kept as a sum")
+    keep_five_minutes: Duration = Field(default=timedelta(days=400), description="how long those of five minutes are")
     ready_file: Path | None = Field(default=None, description="written by a worker once it serves its queues")
     workflow_cache: Annotated[int, Field(ge=0, le=100_000)] = 500
     execute_workers: Annotated[int, Field(ge=1, le=16)] = 2

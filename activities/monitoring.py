@@ -61,5 +61,10 @@ class Monitoring:
             await self._monitors.keep(ref)
 
     @activity.defn
+    async def due(self, ref: MonitorRef) -> timedelta | None:
+        """How long until something of the service will be missing; None when nothing is waited for."""
+        return await self._monitors.due(ref)
+
+    @activity.defn
     async def rest(self, ref: MonitorRef) -> bool:
         return await self._monitors.rest(ref)

@@ -4,9 +4,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from domain.base import AnomalyId, IncidentId, Instant, Value
+from domain.detecting import DetectorMode, first_mode
 
 ODD_TO_CONFIRM = 2
 CONFIRM_AFTER = timedelta(milliseconds=400)
@@ -32,7 +33,8 @@ class AnomalyStatus(StrEnum):
 class Observation(Value):
     """What a detector says of one subject at one moment; a metric's name, say, or a log's error lines.
 
-    `weight` is how many odd things it stands for: one value is one, a burst of errors is many.
+    `weight` is how many odd things it stands for: one value is one, a burst of errors is many. `evidence` is what the reasons
+    speak of: a value, a template, an error's signature.
     """
 
     detector: str
@@ -42,6 +44,7 @@ class Observation(Value):
     is_odd: bool
     weight: int = Field(default=1, ge=1)
     reasons: tuple[str, ...] = ()
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -49,14 +52,19 @@ class Observation(Value):
 
 
 class Anomaly(Value):
-    """`odd` counts the odd observations since it began, `calm` the usual ones since the last odd one."""
+    """`odd` counts the odd observations since it began, `calm` the usual ones since the last odd one.
+
+    `mode` is that of its detector when it began: in the shadow it opens nothing.
+    """
 
     id: AnomalyId
     detector: str
     subject: str
     status: AnomalyStatus = AnomalyStatus.SUSPECTED
+    mode: DetectorMode
     score: float
     reasons: tuple[str, ...]
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
     odd: int = 1
     calm: int = 0
     flaps: int = 0
@@ -67,15 +75,17 @@ class Anomaly(Value):
     incident_id: IncidentId | None = None
 
     @classmethod
-    def of(cls, identifier: AnomalyId, seen: Observation) -> Self:
+    def of(cls, identifier: AnomalyId, seen: Observation, mode: DetectorMode | None = None) -> Self:
         """The suspicion that an odd observation raises; an alert is none, its sender has looked twice already."""
         return cls(
             id=identifier,
             status=AnomalyStatus.CONFIRMED if seen.detector == ALERT else AnomalyStatus.SUSPECTED,
             detector=seen.detector,
             subject=seen.subject,
+            mode=mode or first_mode(seen.detector),
             score=seen.score,
             reasons=seen.reasons,
+            evidence=seen.evidence,
             odd=seen.weight,
             began_at=seen.at,
             last_odd_at=seen.at,
@@ -109,7 +119,7 @@ class Anomaly(Value):
         A suspicion of which nothing was heard for so long is none any more: it begins anew.
         """
         if self.status is AnomalyStatus.SUSPECTED and seen.is_odd and seen.at - self.seen_at >= SILENT_AFTER:
-            return type(self).of(self.id, seen).model_copy(update={"flaps": self.flaps})
+            return type(self).of(self.id, seen, self.mode).model_copy(update={"flaps": self.flaps})
         if not seen.is_odd:
             return self.model_copy(update={"calm": self.calm + 1, "seen_at": seen.at})
         is_oddest = seen.score >= self.score
@@ -120,6 +130,7 @@ class Anomaly(Value):
                 "calm": 0,
                 "score": seen.score if is_oddest else self.score,
                 "reasons": seen.reasons if is_oddest else self.reasons,
+                "evidence": seen.evidence if is_oddest else self.evidence,
                 "last_odd_at": seen.at,
                 "seen_at": seen.at,
             }
@@ -143,3 +154,10 @@ class Anomaly(Value):
 
     def is_ripe(self, now: Instant) -> bool:
         return self.verdict(now) is not self.status
+
+
+class SeenAnomaly(Anomaly):
+    """One with where it was seen."""
+
+    environment: str
+    service: str

@@ -31,6 +31,8 @@ class Status(StrEnum):
 
 
 RESTED_AT = "rested_at_event"
+CALM, FALSE_ALARM = "calm", "false_alarm"
+"""Why it was resolved, when nothing was mended: it was over by itself, or a person says that it was none."""
 ENDED = frozenset({Status.VERIFIED, Status.REJECTED, Status.EXPIRED, Status.RESOLVED})
 RESTING = frozenset({Status.ROLLED_BACK, Status.BLOCKED, Status.NEEDS_HUMAN})
 WORKING = frozenset(

@@ -1,6 +1,7 @@
 """A signal: one thing that was observed; and the signature that groups those of one cause."""
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +13,23 @@ from domain.canonical import digest
 SIGNATURE_VERSION = "1"
 Text = Annotated[str, StringConstraints(max_length=65_536)]
 Short = Annotated[str, StringConstraints(max_length=255)]
+
+
+LATE, EARLY = timedelta(hours=1), timedelta(minutes=5)
+
+
+class Timing(StrEnum):
+    """Whether what a sender tells is of now: it may be an hour old, and its clock five minutes ahead."""
+
+    PRESENT = "present"
+    LATE = "late"
+    EARLY = "early"
+
+
+def timing(ts: Instant, received_at: Instant) -> Timing:
+    if received_at - ts > LATE:
+        return Timing.LATE
+    return Timing.EARLY if ts - received_at > EARLY else Timing.PRESENT
 
 
 class SignalKind(StrEnum):
@@ -52,6 +70,11 @@ class Signal(Value):
         """The first line that it says, or what it is about."""
         said = f"{self.text or ''}\n{self.key}\na signal of {self.source}"
         return next(line for line in said.splitlines() if line.strip())[:255]
+
+    @property
+    def timing(self) -> Timing:
+        """What is not of now opens nothing, and counts for its own time if at all."""
+        return timing(self.ts, self.received_at or self.ts)
 
 
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", re.IGNORECASE)

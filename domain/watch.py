@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from domain.base import Instant, Value
+from domain.signal import Timing, timing
 
 NOWHERE = UUID(int=0)
 
@@ -16,13 +17,24 @@ class Cursor(Value):
     id: UUID = NOWHERE
 
 
+class LogPatterns(Value):
+    """What users say of their own lines: grok expressions, tried in their order, and names that those are made of."""
+
+    expressions: tuple[str, ...] = ()
+    definitions: dict[str, str] = Field(default_factory=dict)
+
+
 class Monitor(Value):
-    """`version` grows with every look: who read an older one has lost its turn. The others are its miner's."""
+    """`version` grows with every look: who read an older one has lost its turn.
+
+    `patterns` are a user's, the others its miner's.
+    """
 
     version: int
     cursor: Cursor = Cursor()
     next_template: int = 0
     lines: int = 0
+    patterns: LogPatterns = LogPatterns()
 
 
 class Arrival(Value):
@@ -39,6 +51,10 @@ class Arrival(Value):
     severity: str | None
     labels: dict[str, str]
     count: int = 1
+
+    @property
+    def timing(self) -> Timing:
+        return timing(self.ts, self.received_at)
 
     @property
     def cursor(self) -> Cursor:
@@ -72,6 +88,27 @@ class LogTemplate(Value):
     exemplar: str
     placed: int
     absorbed: tuple[int, ...] = ()
+
+
+class SeenTemplate(LogTemplate):
+    """With its lines a second from the first to the last, and how little it was to be expected, 0 to 1."""
+
+    rate: float
+    novelty: float
+
+
+class TemplateGroup(Value):
+    """Templates that say nearly the same in other words; `number`, `template` and `exemplar` are the most frequent one's."""
+
+    number: int
+    template: str
+    exemplar: str
+    members: tuple[int, ...]
+    count: int
+    first_seen_at: Instant
+    last_seen_at: Instant
+    rate: float
+    novelty: float
 
 
 class Learnt(Value):

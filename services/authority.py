@@ -9,10 +9,12 @@ from domain.policy import AuthorizationFacts, PrincipalFacts, ResourceFacts
 from services.ports import Policy
 
 _READS = (
+    "anomaly.read",
     "approval.read",
     "audit.read",
     "connector.read",
     "decision.read",
+    "detector.read",
     "environment.read",
     "event.read",
     "incident.read",

@@ -13,7 +13,7 @@ from domain.base import ExecutionId, IncidentId, PlanId, ResumptionId
 from domain.errors import ConflictError
 from domain.execution import Execution
 from domain.identity import Caller
-from domain.incident import ENDED, RESTED_AT, RESTING, Incident, Severity, Status
+from domain.incident import CALM, ENDED, FALSE_ALARM, RESTED_AT, RESTING, Incident, Severity, Status
 from domain.pipeline import first_changed
 from domain.plan import PlanStatus
 from domain.refs import IncidentRef
@@ -94,22 +94,23 @@ class Incidents:
             return closed
 
     @repeatable
-    async def resolve(self, caller: Caller, incident_id: IncidentId) -> Incident:
-        """A person says it is over; runs that wait for it fail.
+    async def resolve(self, caller: Caller, incident_id: IncidentId, *, false_alarm: bool = False) -> Incident:
+        """A person says it is over, or was nothing; runs that wait for it fail.
 
         Raises:
             ConflictError: it has ended, or is being worked on.
         """
-        return await self._resolve(IncidentRef(org=caller.org, id=incident_id), Actor.calling(caller))
+        why: dict[str, object] = {FALSE_ALARM: True} if false_alarm else {}
+        return await self._resolve(IncidentRef(org=caller.org, id=incident_id), Actor.calling(caller), why)
 
     async def calm(self, ref: IncidentRef, *, actor: Actor) -> None:
         """Whatever was odd is over by itself: so is the incident, unless it has ended or a fix is at work on it."""
         try:
-            await self._resolve(ref, actor)
+            await self._resolve(ref, actor, {CALM: True})
         except ConflictError as error:
             log.info("an incident stays though it is calm", extra={"incident": ref.id.shown, "reason": str(error)})
 
-    async def _resolve(self, ref: IncidentRef, actor: Actor) -> Incident:
+    async def _resolve(self, ref: IncidentRef, actor: Actor, why: dict[str, object]) -> Incident:
         async with self._database.transaction(ref.org) as session:
             made = await plans.lock_open(session, ref.id)
             incident = await store.get_for_update(session, ref.id)
@@ -119,13 +120,13 @@ class Incidents:
                 raise ConflictError("a fix is being executed; engage the kill switch to stop it")
             for plan in made:
                 await self._void_grant(session, incident, plan)
-            resolved = await store.move(session, incident, Status.RESOLVED, ended=True)
+            resolved = await store.move(session, incident, Status.RESOLVED, ended=True, meta=incident.meta | why)
             for run in await executions.waiting_on(session, ref.id):
                 await outbox.add(session, ref.org, Letter.START_RUN, _letter(run))
             carriers = {incident.carrier, *(each.carrier for each in await plans.of_incident(session, ref.id, limit=50))}
             for carrier in sorted(carriers):
                 await outbox.add(session, ref.org, Letter.WAKE, {"workflow_id": carrier})
-            await self._enter(session, incident, "incident.resolved", actor, {})
+            await self._enter(session, incident, "incident.resolved", actor, why)
             return resolved
 
     async def _void_grant(self, session: AsyncSession, incident: Incident, plan: PlanId) -> None:

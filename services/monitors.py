@@ -4,17 +4,21 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
 from domain.anomaly import Anomaly, AnomalyStatus
 from domain.base import IncidentId
+from domain.detecting import DetectorMode
 from domain.errors import ConflictError
+from domain.incident import Severity
 from domain.refs import IncidentRef, MonitorRef
 from domain.signal import signature
-from domain.watch import Arrival, Look, Monitor
+from domain.watch import Arrival, LogPatterns, Look, Monitor
 from models.watch.watcher import Taken, Watcher
+from services.detectors import reconsider
 from services.incidents import Incidents
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
@@ -51,11 +55,14 @@ class Monitors:
             if monitor is None:
                 return Look()
             arrivals = await monitors.unread(session, ref, monitor.cursor, limit=MOST)
-            if not arrivals:
-                return Look(is_ripe=await self._is_ripe(session, ref))
             mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
+            if not arrivals:
+                self._remember(ref, mind)
+                if missing := mind.watcher.missing(await now(session)):
+                    await suspect(session, ref, missing)
+                return Look(is_ripe=await self._is_ripe(session, ref))
         self._minds.pop(ref.workflow_id, None)  # what it is told now counts once it is stored
-        taken = await asyncio.to_thread(mind.watcher.take, arrivals)
+        taken = await asyncio.to_thread(_take, mind.watcher, monitor.patterns, arrivals)
         try:
             look = await self._store(ref, monitor, arrivals, taken)
         except ConflictError:
@@ -66,6 +73,7 @@ class Monitors:
     async def judge(self, ref: MonitorRef) -> IncidentId | None:
         """Settle every suspicion that is ripe; the incident that what is confirmed has opened or joined.
 
+        What is confirmed in the shadow opens none. A detector of which an anomaly has ended is thought over.
         An incident of which every anomaly is over is resolved, unless a fix is at work on it.
         """
         async with self._database.together(ref.org):
@@ -74,13 +82,19 @@ class Monitors:
                 ripe = [each for each in await anomalies.held(session, ref) if each.is_ripe(at)]
                 settled = [each.model_copy(update={"status": each.verdict(at)}) for each in ripe]
                 confirmed = [each for each in settled if each.status is AnomalyStatus.CONFIRMED]
-                incident = await self._open(session, ref, confirmed) if confirmed else None
+                telling = [each for each in confirmed if each.mode is not DetectorMode.SHADOW]
+                incident = await self._open(session, ref, telling) if telling else None
                 ended = [each.model_copy(update={"ended_at": at}) for each in settled if not each.is_open]
-                opened = [each.model_copy(update={"incident_id": incident}) for each in confirmed]
-                await anomalies.put(session, ref, [*ended, *opened])
+                opened = [each.model_copy(update={"incident_id": incident}) for each in telling]
+                silent = [each for each in confirmed if each.mode is DetectorMode.SHADOW]
+                await anomalies.put(session, ref, [*ended, *opened, *silent])
                 calm = await anomalies.calm_incidents(session, {each.incident_id for each in ended if each.incident_id})
             for each in calm:
                 await self._incidents.calm(IncidentRef(org=ref.org, id=each), actor=MONITOR)
+            over = {each.detector for each in ended if each.status is AnomalyStatus.OVER}
+            if over:
+                async with self._database.transaction(ref.org) as session:
+                    await reconsider(session, self._ledger, ref.org, over, actor=MONITOR)
             return incident
 
     async def keep(self, ref: MonitorRef) -> None:
@@ -90,6 +104,18 @@ class Monitors:
         if learnt:
             async with self._database.transaction(ref.org) as session:
                 await monitors.keep_series(session, ref, learnt)
+
+    async def due(self, ref: MonitorRef) -> timedelta | None:
+        """How long until something will be missing if it does not come; None when nothing is waited for."""
+        async with self._database.transaction(ref.org) as session:
+            monitor = await monitors.get(session, ref)
+            if monitor is None:
+                return None
+            mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
+            at = await now(session)
+        self._remember(ref, mind)
+        due = mind.watcher.due(at)
+        return None if due is None else max(timedelta(0), due - at)
 
     async def rest(self, ref: MonitorRef) -> bool:
         """Whether the service's monitor sleeps now: nothing waits for it, and whatever comes next will wake it."""
@@ -139,9 +165,15 @@ class Monitors:
             title=_title(ref, confirmed),
             service=ref.service,
             environment=await identities.environment(session, ref.environment),
+            severity=Severity.SEV1 if any(each.mode is DetectorMode.PAGE for each in confirmed) else None,
             known={"anomalies": [each.id.shown for each in confirmed]},
         )
         return (await open_incident(session, self._ledger, ref.org, broken, actor=MONITOR)).id
+
+
+def _take(watcher: Watcher, patterns: LogPatterns, arrivals: Sequence[Arrival]) -> Taken:
+    watcher.read_with(patterns)
+    return watcher.take(arrivals)
 
 
 def _title(ref: MonitorRef, confirmed: Iterable[Anomaly]) -> str:

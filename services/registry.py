@@ -9,6 +9,8 @@ from services.codec import Decoding
 from services.connectors import Connectors
 from services.deciding import Deciding
 from services.decisions import Decisions
+from services.detecting import Detecting
+from services.detectors import Detectors
 from services.diagnosis import Diagnostics
 from services.environments import Environments
 from services.health import Health
@@ -16,6 +18,7 @@ from services.idempotency import IdempotencyKeys
 from services.identity import Identity
 from services.incidents import Incidents
 from services.intake import Intake
+from services.log_patterns import Patterns
 from services.monitoring import Monitoring
 from services.operations import Operations
 from services.pipelines import Pipelines
@@ -26,6 +29,7 @@ from services.receiving import Receiving
 from services.recovery import Recovery
 from services.runs import Runs
 from services.secrets import Secrets
+from services.seeing import Seeing
 from services.switches import Switches
 from services.trials import Trials
 from services.workflows import Workflows
@@ -41,6 +45,8 @@ class Services:
     connectors: Connectors
     deciding: Deciding
     decisions: Decisions
+    detecting: Detecting
+    detectors: Detectors
     diagnostics: Diagnostics
     environments: Environments
     health: Health
@@ -50,6 +56,7 @@ class Services:
     intake: Intake
     monitoring: Monitoring
     operations: Operations
+    patterns: Patterns
     pipelines: Pipelines
     planning: Planning
     policy: Policy
@@ -59,6 +66,7 @@ class Services:
     recovery: Recovery
     runs: Runs
     secrets: Secrets
+    seeing: Seeing
     switches: Switches
     workflows: Workflows
     spans: Spans | None = None

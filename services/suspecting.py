@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.anomaly import Anomaly, Observation
 from domain.base import AnomalyId, OrgId
 from domain.refs import MonitorRef
-from storage import anomalies, monitors, outbox
+from storage import anomalies, detectors, monitors, outbox
 from storage.engine import new_ids
 from storage.outbox import Letter
 
@@ -34,12 +34,14 @@ async def suspect(session: AsyncSession, ref: MonitorRef, observations: Sequence
     if not news:
         return {}
     came_back = await anomalies.flaps(session, ref, within=FLAPS_WITHIN)
+    chosen = await detectors.chosen(session)
     fresh = iter(await new_ids(session, len(news)))
     for each in news:
         if (before := known.get(each.key)) is not None:
             known[each.key] = before.after(each)
         elif each.is_odd:
-            begun = Anomaly.of(AnomalyId.of(next(fresh)), each)
+            mode = chosen[each.detector].mode if each.detector in chosen else None
+            begun = Anomaly.of(AnomalyId.of(next(fresh)), each, mode)
             known[each.key] = begun.model_copy(update={"flaps": came_back[each.key] + 1 if each.key in came_back else 0})
     changed = {key: known[key] for key in sorted({each.key for each in news if each.key in known})}
     await anomalies.put(session, ref, list(changed.values()))

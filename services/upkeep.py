@@ -1,11 +1,12 @@
-"""Every hour sign the ledgers that have grown, remove what has served and prepare the months to come, by one leader."""
+"""Every hour sign the ledgers that have grown, remove what has served or is old, prepare the months to come, by one leader."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import HealError
+from domain.errors import HealError, InvalidError
 from services.checkpoints import Checkpoints
 from storage.upkeep import Removals
 
@@ -19,10 +20,30 @@ _BATCHES = 1_000
 log = logging.getLogger("suture.upkeep")
 
 
+@dataclass(frozen=True)
+class Retention:
+    """How long signals are kept, and what they were added up to: the coarser, the longer.
+
+    Raises:
+        InvalidError: they are not, or signals are kept for less than a day.
+    """
+
+    signals: timedelta = timedelta(days=30)
+    minutes: timedelta = timedelta(days=90)
+    five_minutes: timedelta = timedelta(days=400)
+
+    def __post_init__(self) -> None:
+        if not timedelta(days=1) <= self.signals <= self.minutes <= self.five_minutes:
+            raise InvalidError(
+                "expected signals kept for a day at least, minutes as long as they, five minutes as long as those"
+            )
+
+
 class Upkeep:
-    def __init__(self, removals: Removals, checkpoints: Checkpoints) -> None:
+    def __init__(self, removals: Removals, checkpoints: Checkpoints, retention: Retention | None = None) -> None:
         self._removals = removals
         self._checkpoints = checkpoints
+        self._retention = retention or Retention()
 
     async def run(self) -> None:
         """Until cancelled; a process that does not lead looks again later, and a lost database ends nothing."""
@@ -33,6 +54,7 @@ class Upkeep:
                     if lead is not None:
                         await self.keep_months()
                         await self.remove_served()
+                        await self.remove_old()
                         await self.sign_grown()
             except HealError as error:
                 log.warning("upkeep interrupted", extra={"code": error.code})
@@ -63,6 +85,15 @@ class Upkeep:
         keys = await _in_batches(lambda: self._removals.idempotency_keys(kept_for=_KEPT, limit=_BATCH))
         log.info("removed what has served", extra={"letters": letters, "idempotency": keys})
         return letters + keys
+
+    async def remove_old(self) -> None:
+        """Months of signals as a whole, so that one is kept for up to a month more; minutes and five minutes one by one."""
+        dropped, busy = await self._removals.old_signals(kept_for=self._retention.signals)
+        ones = await _in_batches(lambda: self._removals.old_rollups(1, kept_for=self._retention.minutes, limit=_BATCH))
+        fives = await _in_batches(lambda: self._removals.old_rollups(5, kept_for=self._retention.five_minutes, limit=_BATCH))
+        log.info("removed what is old", extra={"months": dropped, "minutes": ones, "five_minutes": fives})
+        if busy:
+            log.warning("signals that are old were in use, and go the next time", extra={"partitions": busy})
 
 
 async def _in_batches(remove: Callable[[], Awaitable[int]]) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
 
-from domain.anomaly import Anomaly, AnomalyStatus
+from domain.anomaly import Anomaly, AnomalyStatus, SeenAnomaly
 from domain.base import AnomalyId, IncidentId
 from domain.refs import MonitorRef
 from storage.engine import document, moment
@@ -28,8 +28,10 @@ class AnomalyRow(SQLModel, table=True):
     detector: str
     subject: str
     status: str
+    mode: str
     score: float
     reasons: list[str] = Field(sa_column=document())
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_column=document())
     odd: int
     calm: int
     flaps: int = 0
@@ -73,6 +75,36 @@ async def page(session: AsyncSession, ref: MonitorRef, *, limit: int) -> list[An
     return [_to_value(row) for row in await session.scalars(wanted.limit(limit))]
 
 
+async def find(
+    session: AsyncSession,
+    *,
+    service: str | None,
+    environment: str | None,
+    detector: str | None,
+    is_open: bool | None,
+    after: UUID | None,
+    limit: int,
+) -> list[SeenAnomaly]:
+    """Anomalies of the org, the newest first."""
+    statement = select(AnomalyRow).order_by(col(AnomalyRow.id).desc()).limit(limit)
+    for column, wanted in (
+        (AnomalyRow.service, service),
+        (AnomalyRow.environment, environment),
+        (AnomalyRow.detector, detector),
+    ):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    if is_open is not None:
+        status = col(AnomalyRow.status)
+        statement = statement.where(status.in_(_OPEN) if is_open else status.not_in(_OPEN))
+    if after is not None:
+        statement = statement.where(col(AnomalyRow.id) < after)
+    return [
+        SeenAnomaly.model_validate(dict(_to_value(row)) | {"environment": row.environment, "service": row.service})
+        for row in await session.scalars(statement)
+    ]
+
+
 async def flaps(session: AsyncSession, ref: MonitorRef, *, within: timedelta) -> dict[tuple[str, str], int]:
     """How often each subject had come back before, of those that were over no longer ago than this."""
     is_recent = col(AnomalyRow.ended_at) > func.suture.now() - within
@@ -88,7 +120,7 @@ async def put(session: AsyncSession, ref: MonitorRef, changed: Sequence[Anomaly]
         return
     rows = [each.model_dump() | {"org_id": ref.org, "environment": ref.environment, "service": ref.service} for each in changed]
     statement = insert(AnomalyRow)
-    kept = {"org_id", "id", "environment", "service", "detector", "subject", "began_at"}
+    kept = {"org_id", "id", "environment", "service", "detector", "subject", "mode", "began_at"}
     news = {name: statement.excluded[name] for name in AnomalyRow.model_fields if name not in kept}
     await session.execute(statement.on_conflict_do_update(index_elements=["org_id", "id"], set_=news), rows)
 

@@ -6,12 +6,12 @@ Four database roles, each with the tables it may touch:
 |-----------------|----------------------------------|----------------------------------------------------------|
 | suture_app      | `transaction(org)`               | every table, the org's own rows only, no partition       |
 | suture_relay    | `Outbox` in `storage.outbox`     | outbox, every org                                        |
-| suture_upkeep   | `storage.upkeep`                 | outbox, idempotency_keys, audit_heads: sizes alone       |
+| suture_upkeep   | `storage.upkeep`                 | outbox, idempotency_keys, signal_rollups_*, audit_heads: sizes alone |
 | suture_platform | `provision.py`, `suture platform`| orgs, environments, outbox, platform_*                   |
 
 Upkeep removes what has served, and reads how long each org's ledger is, so that one that has grown is signed; the signing
 itself reads as `suture_app`, org by org. No role owns a table. `suture.keep_signal_months()` makes partitions with the
-owner's rights; only upkeep may call it.
+owner's rights, and `suture.drop_old_signals()` drops those that are old, by a day at least; only upkeep may call them.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.base import OrgId
 from domain.errors import ConflictError
 from domain.refs import MonitorRef
-from domain.watch import Arrival, Cursor, Learnt, Monitor, Sum
+from domain.watch import Arrival, Cursor, Learnt, LogPatterns, Monitor, Sum
 
 MOST_MONITORS = 2_000
 """What an org may have watched: whoever makes up names of services makes up no more work than this."""
@@ -33,7 +33,7 @@ _WAKE = text(
     "   where not known.is_awake"
     " returning environment, service"
 )
-_GET = """select version, read_written::text as written, read_id as id, next_template, lines from monitors
+_GET = """select version, read_written::text as written, read_id as id, next_template, lines, patterns from monitors
 where environment = :environment and service = :service"""
 _HOLD = f"{_GET} for update"
 _READ = text(
@@ -46,6 +46,10 @@ order by signals.written, signals.id limit :limit"""
 _WAITING = text(
     """select exists (select from signals where environment = :environment and service = :service
   and (written, id) > (cast(cast(:written as text) as xid8), cast(:id as uuid)))"""
+)
+_SET_PATTERNS = text(
+    "update monitors set patterns = cast(cast(:patterns as text) as jsonb), updated_at = suture.now()"
+    " where environment = :environment and service = :service"
 )
 _ADVANCE = text(
     "update monitors set version = version + 1, read_written = cast(cast(:written as text) as xid8),"
@@ -91,6 +95,16 @@ async def get(session: AsyncSession, ref: MonitorRef) -> Monitor | None:
     return _monitor((await session.execute(text(_GET), _named(ref))).mappings().one_or_none())
 
 
+async def held(session: AsyncSession, ref: MonitorRef) -> Monitor | None:
+    """As `get`, locked until the transaction ends."""
+    return _monitor((await session.execute(text(_HOLD), _named(ref))).mappings().one_or_none())
+
+
+async def set_patterns(session: AsyncSession, ref: MonitorRef, patterns: LogPatterns) -> None:
+    """Its lines are read with these from the next look on."""
+    await session.execute(_SET_PATTERNS, _named(ref) | {"patterns": patterns.model_dump_json()})
+
+
 async def unread(session: AsyncSession, ref: MonitorRef, after: Cursor, *, limit: int) -> list[Arrival]:
     """The next signals, in the order of the transactions that wrote them; none that a running one may still precede."""
     found = await session.execute(_READ, _named(ref) | _place(after) | {"limit": limit})
@@ -111,10 +125,10 @@ async def advance(session: AsyncSession, ref: MonitorRef, to: Monitor) -> None:
 
 async def rest(session: AsyncSession, ref: MonitorRef) -> bool:
     """Whether the monitor sleeps now; it does not when signals wait, whatever wrote them while it was tired."""
-    held = _monitor((await session.execute(text(_HOLD), _named(ref))).mappings().one_or_none())
-    if held is None:
+    monitor = await held(session, ref)
+    if monitor is None:
         return True
-    if await session.scalar(_WAITING, _named(ref) | _place(held.cursor)):
+    if await session.scalar(_WAITING, _named(ref) | _place(monitor.cursor)):
         return False
     await session.execute(_REST, _named(ref))
     return True
@@ -154,5 +168,5 @@ def _monitor(row: Any) -> Monitor | None:
     if row is None:
         return None
     cursor = Cursor(written=int(row["written"]), id=row["id"])
-    known = {name: row[name] for name in ("version", "next_template", "lines")}
+    known = {name: row[name] for name in ("version", "next_template", "lines", "patterns")}
     return Monitor(cursor=cursor, **known)

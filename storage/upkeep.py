@@ -1,4 +1,4 @@
-"""Of every org: remove what has served, a batch at a time, see which ledger has grown, keep months of signals ready."""
+"""Of every org: remove what has served or is old, a batch at a time, see which ledger has grown, keep months ready."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -16,6 +16,10 @@ from storage.leader import Lead, lead
 from storage.outbox import OutboxRow
 
 _LEADER = 0x7570_6B65
+_DROP_OLD = text("select partition, is_gone from suture.drop_old_signals(:keep)")
+_REMOVE = """delete from {table} where ctid in (
+  select ctid from {table} where at < suture.now() - cast(:keep as interval) limit :limit)"""
+_REMOVE_BY = {minutes: text(_REMOVE.replace("{table}", f"signal_rollups_{minutes}m")) for minutes in (1, 5)}
 _KEEP_MONTHS = text("select partition, is_there from suture.keep_signal_months()")
 
 
@@ -45,6 +49,20 @@ class Removals:
         with translated():
             async with self._engine.begin() as connection:
                 return await keep_months(connection)
+
+    async def old_signals(self, *, kept_for: timedelta) -> tuple[list[str], list[str]]:
+        """Drop the months of signals that are older as a whole; those dropped, and those whose table was busy."""
+        with translated():
+            async with self._engine.begin() as connection:
+                found = [tuple(row) for row in await connection.execute(_DROP_OLD, {"keep": kept_for})]
+        return [name for name, is_gone in found if is_gone], [name for name, is_gone in found if not is_gone]
+
+    async def old_rollups(self, minutes: int, *, kept_for: timedelta, limit: int) -> int:
+        """Remove sums of one or five minutes that are older; how many they were."""
+        with translated():
+            async with self._engine.begin() as connection:
+                done = await connection.execute(_REMOVE_BY[minutes], {"keep": kept_for, "limit": limit})
+                return int(done.rowcount)
 
     async def _remove(self, row: type[SQLModel], key: tuple[Any, ...], which: ColumnElement[bool], limit: int) -> int:
         served = select(*key).where(which).limit(limit)

@@ -1,11 +1,14 @@
 """The routers of the API, a file per noun."""
 
 from api.routes import (
+    ai,
+    anomalies,
     approvals,
     audit_logs,
     codec,
     connectors,
     decisions,
+    detectors,
     environments,
     events,
     executions,
@@ -13,6 +16,7 @@ from api.routes import (
     health,
     incidents,
     ingest,
+    log_patterns,
     monitoring,
     operations,
     pipelines,
@@ -55,5 +59,10 @@ ROUTERS = (
     operations.router,
     codec.router,
     codec.shown_once,
+    ai.router,
+    anomalies.router,
+    anomalies.templates,
+    detectors.router,
+    log_patterns.router,
     health.router,
 )

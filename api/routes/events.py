@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 from api.deps import Caller, KeyedRoute, Moment, Page, PagingOf, Services, Short, Shown, guarded
 from domain.base import IncidentId, Instant, SignalId, Value, WorkflowId
 from domain.errors import NotFoundError, StoppedError, UnavailableError
-from domain.signal import Signal, SignalKind, Text
+from domain.signal import Signal, SignalKind, Text, Timing
 from services.intake import Received
 
 router = APIRouter(prefix="/events", tags=["events"], route_class=KeyedRoute)
@@ -56,6 +56,7 @@ class EventOut(Shown):
     occurred_at: Instant
     received_at: Instant | None
     count: int
+    timing: Timing = Field(description="what is late or early opens nothing, and is not counted as of now")
 
 
 @router.post("", status_code=201, **guarded("event.write", NotFoundError, StoppedError, UnavailableError))

@@ -37,7 +37,10 @@ class Ending(StrEnum):
 
 
 class IncidentChange(Value):
+    """A false alarm counts against the detectors that raised it."""
+
     status: Ending
+    false_alarm: bool = False
 
 
 class IncidentOut(Shown):
@@ -89,7 +92,7 @@ async def get(incident_id: IncidentId, caller: Caller, services: Services) -> In
 @router.patch("/{incident_id}", **guarded("incident.write", NotFoundError, ConflictError))
 async def change(incident_id: IncidentId, body: IncidentChange, caller: Caller, services: Services) -> IncidentOut:
     """End it by hand: runs that wait for it fail."""
-    return IncidentOut.of(await services.incidents.resolve(caller, incident_id))
+    return IncidentOut.of(await services.incidents.resolve(caller, incident_id, false_alarm=body.false_alarm))
 
 
 @router.get("/{incident_id}/evidence", **guarded("incident.read", NotFoundError))

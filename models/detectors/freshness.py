@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from pydantic import Field, JsonValue
@@ -56,6 +56,17 @@ class Freshness:
             self._of_days[self._last.weekday()].add(gap)
             self._last = at
         return finding
+
+    @property
+    def last(self) -> datetime | None:
+        """When something came last."""
+        return self._last
+
+    def due(self) -> datetime | None:
+        """When it will be late if nothing comes; None while nobody can say."""
+        if self._last is None or len(gaps := self._like(self._last)) < _FEW:
+            return None
+        return self._last + timedelta(seconds=_due(gaps))
 
     def state(self) -> dict[str, JsonValue]:
         of_days = tuple(each.numbers() for each in self._of_days)

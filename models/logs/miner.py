@@ -126,6 +126,16 @@ class Miner:
         number = self._heir(number)
         return number if number in self._known else None
 
+    @property
+    def lines(self) -> int:
+        """How many it has taken."""
+        return self._lines
+
+    def text(self, number: int) -> str | None:
+        """What the template that now stands for this one says; None when it is forgotten."""
+        current = self.current(number)
+        return None if current is None else text(self._known[current].parts)
+
     def templates(self) -> tuple[Template, ...]:
         return tuple(_template(number, known) for number, known in self._known.items())
 

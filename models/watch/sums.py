@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
+from domain.signal import Timing
 from domain.watch import Arrival, Sum
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 MINUTES = (1, 5)
+OLDEST = timedelta(days=7)
+"""Nothing is added to a time before that."""
 
 
 @dataclass
@@ -28,18 +28,31 @@ class _Total:
 
 
 def sums(arrivals: Iterable[tuple[Arrival, str]]) -> dict[int, tuple[Sum, ...]]:
-    """Of arrivals and what each is added up under: by kind, subject and the one or five minutes it was received in."""
+    """Of arrivals and what each is added up under: by kind, subject and the one or five minutes that it belongs to."""
     known: dict[tuple[int, str, str, datetime], _Total] = {}
     for each, subject in arrivals:
-        minute = each.received_at.replace(second=0, microsecond=0)
+        if (of := _time(each)) is None:
+            continue
+        minute = of.replace(second=0, microsecond=0)
         for minutes in MINUTES:
             at = minute.replace(minute=minute.minute - minute.minute % minutes)
             known.setdefault((minutes, each.kind, subject, at), _Total()).add(each.value, each.count)
     return {
         minutes: tuple(
             Sum(kind=kind, subject=subject, at=at, count=sum_.count, total=sum_.total, lowest=sum_.lowest, highest=sum_.highest)
-            for (of, kind, subject, at), sum_ in known.items()
-            if of == minutes
+            for (length, kind, subject, at), sum_ in known.items()
+            if length == minutes
         )
         for minutes in MINUTES
     }
+
+
+def _time(arrival: Arrival) -> datetime | None:
+    """When it was received if it is of now, else its own time; None for what nobody can count: the future, and long ago."""
+    match arrival.timing:
+        case Timing.PRESENT:
+            return arrival.received_at
+        case Timing.LATE if arrival.received_at - arrival.ts <= OLDEST:
+            return arrival.ts
+        case _:
+            return None

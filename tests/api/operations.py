@@ -52,6 +52,13 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/tokens"): lambda ids: {"principal": ids["principal_id"], "scopes": ["*"]},
     ("put", "/api/v1/secrets/{environment}/{name}"): lambda ids: {"value": "shh"},
     ("post", "/api/v1/environments"): lambda ids: {"name": "another"},
+    ("post", "/api/v1/ai/anomaly/detect"): lambda ids: {"execution_time_s": 930, "failure_count_1h": 4, "cpu_percent": 97},
+    ("put", "/api/v1/detectors/{detector}"): lambda ids: {"mode": "shadow"},
+    ("put", "/api/v1/log-patterns"): lambda ids: {
+        "service": "checkout",
+        "environment": "prod",
+        "expressions": ["%{LOGLEVEL:level} %{GREEDYDATA:message}"],
+    },
     ("post", "/api/v1/codec/decode"): lambda ids: {"payloads": []},
 }
 
@@ -68,7 +75,9 @@ class Operation(NamedTuple):
 
     def at(self, ids: Ids) -> str:
         """The path with these ids in it."""
-        return self.path.format_map({"seq": "1", "environment": "dev", "name": "password"} | dict(ids))
+        return self.path.format_map(
+            {"seq": "1", "environment": "dev", "name": "password", "detector": "burst", "service": "checkout"} | dict(ids)
+        )
 
     def body(self, ids: Ids) -> Any:
         """A good body: an object, or a list of them for a batch; None for a route without one."""

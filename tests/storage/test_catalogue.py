@@ -107,6 +107,8 @@ async def test_no_policy_is_wider_than_its_role(catalogue):
         ("outbox", "{suture_upkeep}"),
         ("idempotency_keys", "{suture_upkeep}"),
         ("audit_heads", "{suture_upkeep}"),
+        ("signal_rollups_1m", "{suture_upkeep}"),
+        ("signal_rollups_5m", "{suture_upkeep}"),
         ("orgs", "{suture_platform}"),
         ("environments", "{suture_platform}"),
     }
@@ -168,7 +170,7 @@ async def test_a17_the_roles_are_ordinary(catalogue):
 
 
 async def test_nobody_may_create_anything(catalogue):
-    """No role of ours makes tables or functions; what runs with its owner's rights takes no word from whoever calls it."""
+    """No role of ours makes tables or functions; what runs with its owner's rights takes no word but how old is old."""
     creating = await _rows(
         catalogue,
         """select r, s from unnest(cast(:roles as text[])) r, unnest(array['public', 'suture']) s
@@ -177,7 +179,10 @@ async def test_nobody_may_create_anything(catalogue):
     )
     definers = {(*row[:3], *row[3], row[4]) for row in await catalogue.execute(text(DEFINERS), {"roles": list(ROLES)})}
     assert creating == set()
-    assert definers == {("keep_signal_months", "search_path=pg_catalog, pg_temp", OWNER, "suture_upkeep", True)}
+    assert definers == {
+        ("keep_signal_months", "search_path=pg_catalog, pg_temp", OWNER, "suture_upkeep", True),
+        ("drop_old_signals", "search_path=pg_catalog, pg_temp", OWNER, "suture_upkeep", False),
+    }
 
 
 async def test_a_partition_is_reached_through_its_table_alone(catalogue):

@@ -1,114 +1,21 @@
 """A monitor reads every signal once, learns what is usual, and opens one incident for what stays odd."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-import pytest
 from sqlalchemy import text
 
-from adapters.redaction import OrgRedactors
 from domain.anomaly import AnomalyStatus
 from domain.base import SignalId
-from domain.refs import MonitorRef
-from domain.signal import Signal, SignalKind
-from services.admission import Admission
-from services.guard import Guard
-from services.incidents import Incidents
-from services.intake import Intake
-from services.ledger import Ledger
-from services.monitors import Monitors
-from storage import anomalies, incidents, log_templates, signals
-from storage.engine import Database, new_id, now
-from tests.database import HMAC_KEY, Shift, Tenant
+from domain.detecting import DetectorMode
+from domain.signal import Signal, SignalKind, Timing
+from storage import log_templates, signals
+from storage.engine import new_id, now
+from tests.storage.watched import MINUTE, USUAL, monitors_of
 
-MINUTE = timedelta(minutes=1)
-USUAL = [10.0, 10.4, 9.7, 10.1, 9.9, 10.3, 9.8, 10.2] * 8
 ROLLUP = text("select sum(count), sum(total), min(lowest), max(highest) from signal_rollups_5m where subject = :subject")
 RENUMBERED = text("update signals set written = cast(cast(:written as text) as xid8) where org_id = :org and value = :value")
 LETTERS = text("select kind, payload->>'service' from outbox where kind like 'wake_%' order by id")
-
-
-@dataclass
-class Service:
-    """One service of a test's own org, whose metric this sends and whose monitor this moves."""
-
-    database: Database
-    tenant: Tenant
-    intake: Intake
-    monitors: Monitors
-    ref: MonitorRef
-    shift: Shift
-
-    async def send(self, values: Sequence[float], *, ago: timedelta = timedelta(0), key: str = "latency") -> None:
-        """Values a minute apart, the last one now, or so long `ago`."""
-        async with self.database.transaction(self.tenant.org) as session:
-            at = await now(session) - ago - len(values) * MINUTE
-        await self.intake.ingest(self.tenant.admin, self.signals(values, after=at, key=key))
-
-    def signals(self, values: Sequence[float], *, after: datetime, key: str = "latency") -> list[Signal]:
-        return [
-            Signal(
-                source="test",
-                kind=SignalKind.METRIC,
-                key=key,
-                value=value,
-                ts=after + number * MINUTE,
-                environment=self.ref.environment,
-                service=self.ref.service,
-            )
-            for number, value in enumerate(values, start=1)
-        ]
-
-    async def say(self, *texts: str, severity: str = "info") -> None:
-        """Log lines, and a look at them."""
-        async with self.database.transaction(self.tenant.org) as session:
-            at = await now(session)
-        said = [
-            Signal(
-                source="test",
-                kind=SignalKind.LOG,
-                text=each,
-                severity=severity,
-                ts=at,
-                environment=self.ref.environment,
-                service=self.ref.service,
-            )
-            for each in texts
-        ]
-        await self.intake.ingest(self.tenant.admin, said)
-        await self.monitors.look(self.ref)
-
-    async def tell(self, *values: float) -> None:
-        """Each value by itself, a minute after the one before, and a look at each."""
-        for value in values:
-            await self.shift(self.tenant.org, MINUTE)
-            await self.send([value])
-            await self.monitors.look(self.ref)
-
-    async def known(self):
-        async with self.database.transaction(self.tenant.org) as session:
-            return await anomalies.page(session, self.ref, limit=100)
-
-    async def incidents(self):
-        async with self.database.transaction(self.tenant.org) as session:
-            return await incidents.page(session, status=None, service=self.ref.service, after=None, limit=100)
-
-    async def rows(self, statement, **values):
-        async with self.database.transaction(self.tenant.org) as session:
-            return [tuple(row) for row in await session.execute(statement, values)]
-
-
-def monitors_of(database: Database, ledger: Ledger) -> Monitors:
-    return Monitors(database, ledger, Incidents(database, ledger, Guard(region="local")))
-
-
-@pytest.fixture
-def service(database, ledger, tenant, shift):
-    intake = Intake(database, ledger, Guard(region="local"), OrgRedactors(HMAC_KEY), Admission())
-    ref = MonitorRef(org=tenant.org, environment="prod", service="checkout")
-    return Service(database, tenant, intake, monitors_of(database, ledger), ref, shift)
 
 
 async def test_one_odd_value_opens_nothing(service):
@@ -200,16 +107,71 @@ async def test_what_was_learnt_outlives_its_process(service, ledger):
     assert await service.monitors.judge(service.ref) is not None
 
 
-async def test_late_and_early_signals_are_added_up_and_not_judged(service):
-    """Three days late or two hours early says nothing of now."""
+async def test_f25_late_and_early_signals_open_nothing_and_count_in_no_wrong_window(service):
+    """Three days late or two hours early is stored and flagged, and says nothing of now; what is late counts for its day."""
     await service.send(USUAL)
     await service.monitors.look(service.ref)
     for ago in (timedelta(days=3), timedelta(hours=-2)):
-        await service.send([90.0], ago=ago)
+        await service.send([90.0, 91.0, 92.0], ago=ago)
         await service.monitors.look(service.ref)
+        assert await service.monitors.judge(service.ref) is None
+    async with service.database.transaction(service.tenant.org) as session:
+        stored = await signals.page(session, workflow=None, incident=None, after=None, limit=6)
 
     assert await service.known() == []
-    assert await service.rows(text("select sum(count) from signal_rollups_1m")) == [(len(USUAL) + 2,)]
+    assert await service.incidents() == []
+    assert [each.timing for each in stored] == [Timing.EARLY] * 3 + [Timing.LATE] * 3
+    recent = "at > suture.now() - interval '2 days'"
+    for minutes in (1, 5):
+        counted = f"select sum(count) filter (where {recent}), sum(count) filter (where not {recent})"
+        assert await service.rows(text(f"{counted} from signal_rollups_{minutes}m")) == [(len(USUAL), 3)]
+
+
+async def test_missing_data_is_found_by_asking(service):
+    """Of what came every minute: when it will be missing is known, then it is, in the shadow, and told once a minute."""
+    await service.tell(*USUAL[:10])
+    due = await service.monitors.due(service.ref)
+    await service.shift(service.tenant.org, 5 * MINUTE)
+    for _ in range(3):
+        await service.monitors.look(service.ref)
+    [found] = await service.known()
+
+    assert MINUTE < due < 2 * MINUTE
+    assert (found.detector, found.subject, found.mode, found.odd) == ("freshness", "latency", DetectorMode.SHADOW, 2)
+    assert found.reasons[0].startswith("latency: nothing for 5 min")
+    assert await service.monitors.due(service.ref) is None
+    assert await service.monitors.rest(service.ref) is False
+
+    await service.shift(service.tenant.org, timedelta(seconds=2))
+    assert await service.monitors.judge(service.ref) is None
+    assert await service.incidents() == []
+    assert await service.monitors.rest(service.ref) is True
+
+
+async def test_data_that_comes_again_ends_what_was_missing(service):
+    """Five times in time."""
+    await service.tell(*USUAL[:10])
+    await service.shift(service.tenant.org, 5 * MINUTE)
+    await service.monitors.look(service.ref)
+    await service.shift(service.tenant.org, timedelta(seconds=2))
+    await service.monitors.judge(service.ref)
+    await service.tell(*USUAL[:6])
+    await service.monitors.judge(service.ref)
+
+    assert [(each.detector, each.status) for each in await service.known()] == [("freshness", AnomalyStatus.OVER)]
+
+
+async def test_an_error_never_said_before_is_found_in_the_shadow(service):
+    """Among many lines that are known, with the line itself; it opens nothing."""
+    await service.say(*(f"request {number} served" for number in range(200)))
+    await service.say("certificate of gateway 12 has expired", severity="error")
+    await service.shift(service.tenant.org, timedelta(seconds=1))
+    await service.monitors.judge(service.ref)
+    [found] = await service.known()
+
+    assert (found.detector, found.status, found.mode) == ("novelty", AnomalyStatus.CONFIRMED, DetectorMode.SHADOW)
+    assert found.reasons == ("never said before: certificate of gateway <*> has expired",)
+    assert await service.incidents() == []
 
 
 async def test_a_burst_of_errors_opens_an_incident_though_nothing_follows(service):

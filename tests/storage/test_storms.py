@@ -17,7 +17,7 @@ from services.switches import Switches
 from storage import log_templates
 from storage.engine import now
 from tests.database import HMAC_KEY
-from tests.storage.test_monitors import monitors_of
+from tests.storage.watched import monitors_of
 
 STORED = text("select text, count from signals order by id")
 ADDED_UP = text("select subject, sum(count) from signal_rollups_1m group by 1 order by 1")

@@ -1,19 +1,22 @@
 """What has served is removed after a day and nothing else is; ledgers are signed; the months to come are ready."""
 
 import secrets
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from adapters.checkpoints import CheckpointFolder
 from adapters.signing import Ed25519Signer
 from domain.actor import PROVISION
+from domain.errors import InvalidError
 from domain.ledger import Reason
 from provision import provision
 from services.audit import Audit
 from services.checkpoints import Checkpoints
-from services.upkeep import Upkeep
+from services.upkeep import Retention, Upkeep
 from storage.admin import OWNER, open_admin
 from storage.engine import open_engine
 from storage.upkeep import Heads, Removals
@@ -207,3 +210,58 @@ async def test_a_month_whose_signals_are_in_the_default_partition_stays_there(mo
     assert await removals.keep_months() == [sorted(wanted)[1]]
     _, there = await _states(owner)
     assert {name for name, *_ in there} & wanted == wanted - {sorted(wanted)[1]}
+
+
+ROLLUPS = text("""
+with org as (insert into orgs (name) values (gen_random_uuid()::text) returning id),
+aged as (select id, suture.now() - make_interval(days => age) as at from org, unnest(array[1, 60, 100, 500]) as age),
+ones as (insert into signal_rollups_1m (org_id, environment, service, kind, subject, at, count)
+  select id, 'prod', 'x', 'log', '', at, 1 from aged)
+insert into signal_rollups_5m (org_id, environment, service, kind, subject, at, count)
+select id, 'prod', 'x', 'log', '', at, 1 from aged""")
+KEPT = text("""select (select count(*) from signals), (select count(*) from signals_default),
+(select count(*) from signal_rollups_1m), (select count(*) from signal_rollups_5m)""")
+
+
+async def test_signals_go_before_their_minutes_and_those_before_five_minutes(months, nothing):
+    """Months that are old go as a whole, and so do rows without a partition; what was added up stays for longer."""
+    owner, removals, later = months
+    async with owner.begin() as connection:
+        for ahead in (0, 1, 2, 4):
+            await connection.execute(SIGNAL, {"ahead": ahead})
+    await later(6)
+    await removals.keep_months()
+    async with owner.begin() as connection:
+        await connection.execute(SIGNAL, {"ahead": 0})
+        await connection.execute(ROLLUPS)
+        before = tuple((await connection.execute(KEPT)).one())
+    await Upkeep(removals, nothing).remove_old()
+    async with owner.connect() as connection:
+        after = tuple((await connection.execute(KEPT)).one())
+    _, there = await _states(owner)
+
+    assert before == (5, 1, 4, 4)
+    assert after == (1, 0, 2, 3)
+    assert len(there) == 4
+    assert {row[1:] for row in there} == {(True, OWNER, True)}
+
+
+async def test_nothing_that_is_young_goes(months, nothing):
+    """The present month stays whatever is said, and nobody can ask for less than a day."""
+    owner, removals, _ = months
+    async with owner.begin() as connection:
+        await connection.execute(SIGNAL, {"ahead": 0})
+    await Upkeep(removals, nothing, Retention(signals=timedelta(days=1))).remove_old()
+    with pytest.raises(DBAPIError, match="kept for a day at least"):
+        await removals.old_signals(kept_for=timedelta(hours=23))
+    async with owner.connect() as connection:
+        assert (await connection.execute(KEPT)).one()[0] == 1
+
+
+@pytest.mark.parametrize(
+    "kept", [{"signals": timedelta(hours=1)}, {"minutes": timedelta(days=29)}, {"five_minutes": timedelta(days=89)}]
+)
+def test_what_is_coarser_is_kept_for_longer(kept):
+    """Anything else is refused when it is set."""
+    with pytest.raises(InvalidError):
+        Retention(**kept)

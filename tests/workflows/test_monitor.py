@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
@@ -57,6 +58,19 @@ class Watched:
     async def is_watched(self) -> bool:
         return await self.status() is WorkflowExecutionStatus.RUNNING
 
+    async def waits(self) -> bool:
+        """Whether it sleeps, and would be woken."""
+        async with self.world.database.transaction(self.tenant.org) as session:
+            is_awake = await session.scalar(text("select is_awake from monitors"))
+        return is_awake is False and await self.is_watched()
+
+    async def missing(self) -> list[str]:
+        """What was found not to have come."""
+        found = await self.world.services.seeing.anomalies(
+            self.tenant.admin, service=None, environment=None, detector="freshness", is_open=True, after=None, limit=10
+        )
+        return [each.subject for each in found]
+
     async def is_left_alone(self) -> bool:
         return await self.status() is WorkflowExecutionStatus.COMPLETED
 
@@ -91,3 +105,22 @@ async def test_a_silent_service_is_not_watched_until_it_speaks_again(watched):
     await until(watched.is_left_alone, why="the silent service is left alone")
     await watched.send([1.0])
     await until(watched.is_watched, why="it is watched again")
+
+
+async def test_what_does_not_come_is_waited_for(watched):
+    """A service that spoke every minute and falls silent: its monitor sleeps, looks when it is due, and then is done."""
+    for _ in range(6):
+        await watched.world.shift(watched.tenant.org, timedelta(minutes=1))
+        await watched.send([10.0])
+    await until(watched.waits, why="the monitor sleeps until the next value is due")
+    before = await watched.missing()
+    handle = watched.world.client.get_workflow_handle(watched.ref.workflow_id)
+    await watched.world.advance(watched.tenant.org, timedelta(minutes=5), handle)
+
+    async def is_missed() -> bool:
+        return await watched.missing() == ["latency"]
+
+    await until(is_missed, why="what was due is missed")
+    await until(watched.is_left_alone, why="nothing more is waited for")
+    assert before == []
+    assert await watched.incidents() == []

@@ -1,72 +1,15 @@
 """What a service's watcher says of metrics and lines, however its signals are cut into looks."""
 
 import itertools
-import json
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.watch import Arrival, Monitor
 from models.watch.metrics import MOST, OTHERS
-from models.watch.watcher import Watcher
+from tests.unit.models.watch.arrivals import BEGAN, again, fresh, line, point, said, usual
 
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-NEW = Monitor(version=0)
 WORDS = st.sampled_from(["user 12 came", "user 77 came", "disk sda1 is full", "cache hit", "retry 3 of 5"])
-
-
-def line(second: float, text: str, severity: str = "info", *, told: timedelta = timedelta(0)) -> Arrival:
-    at = BEGAN + timedelta(seconds=second)
-    return Arrival(
-        id=UUID(int=0),
-        written=1,
-        received_at=at,
-        ts=at - told,
-        kind="log",
-        key="",
-        value=None,
-        text=text,
-        severity=severity,
-        labels={},
-    )
-
-
-def point(second: float, value: float, key: str = "load", **labels: str) -> Arrival:
-    at = BEGAN + timedelta(seconds=second)
-    return Arrival(
-        id=UUID(int=0),
-        written=1,
-        received_at=at,
-        ts=at,
-        kind="metric",
-        key=key,
-        value=value,
-        text=None,
-        severity=None,
-        labels=labels,
-    )
-
-
-def fresh() -> Watcher:
-    return Watcher.restored(NEW, {}, (), BEGAN)
-
-
-def again(watcher: Watcher, taken, templates) -> Watcher:
-    """The watcher that another process makes of what was stored."""
-    state = {(each.detector, each.subject): json.loads(json.dumps(each.state)) for each in watcher.unkept()}
-    monitor = NEW.model_copy(update={"next_template": taken.mined.next_template, "lines": taken.mined.lines})
-    return Watcher.restored(monitor, state, templates, BEGAN)
-
-
-def usual(seconds: int) -> list[Arrival]:
-    """Two lines a second, and an error a minute."""
-    return [
-        line(second + part / 2, f"request {second} served", "error" if second % 60 == 30 and part else "info")
-        for second in range(seconds)
-        for part in range(2)
-    ]
 
 
 def test_a_burst_is_seen_before_its_interval_is_over():
@@ -76,8 +19,8 @@ def test_a_burst_is_seen_before_its_interval_is_over():
     calm = watcher.take([line(600.5, "request 600 served")])
     burst = watcher.take([line(601 + number / 20, f"request {number} failed", "error") for number in range(40)])
 
-    assert [each.is_odd for each in calm.observations] == [False]
-    [found] = burst.observations
+    assert [each.is_odd for each in said(calm, "burst")] == [False]
+    [found] = said(burst, "burst")
     assert found.is_odd
     assert found.weight > 1
     assert found.reasons[0].startswith("40 of 41 failed in 10 s")
@@ -88,21 +31,22 @@ def test_calm_is_said_once_for_each_interval():
     watcher = fresh()
     taken = watcher.take([*usual(30), line(95, "late riser")])
 
-    assert [(each.at, each.is_odd) for each in taken.observations] == [
+    assert [(each.at, each.is_odd) for each in said(taken, "burst")] == [
         (BEGAN + timedelta(seconds=second), False) for second in (10, 20, 30)
     ]
 
 
-def test_what_is_told_late_or_early_is_added_up_and_not_judged():
-    """An hour is late, five minutes are early."""
+def test_f25_what_is_told_late_or_early_is_not_of_now():
+    """Three days are late, two hours early: neither is judged; what is late is added to its own minutes, the other to none."""
     watcher = fresh()
     watcher.take(usual(60))
-    errors = [line(61, "failed", "error", told=told) for told in (timedelta(hours=2), -timedelta(minutes=6)) for _ in range(50)]
+    errors = [line(61, "failed", "error", told=told) for told in (timedelta(days=3), -timedelta(hours=2)) for _ in range(50)]
     taken = watcher.take(errors)
 
     assert taken.observations == ()
     assert taken.mined.lines == 120
-    assert [each.count for each in taken.sums[1] if each.subject == "error"] == [100]
+    counted = [(each.at, each.count) for each in taken.sums[1]]
+    assert counted == [(BEGAN + timedelta(minutes=1) - timedelta(days=3), 50)]
 
 
 @settings(max_examples=30)
@@ -133,9 +77,9 @@ def test_too_many_metrics_are_added_up_as_one():
     taken = watcher.take([point(0, 1.0, f"m{number}") for number in range(MOST + 5)])
     later = watcher.take([point(90_000, 2.0, "late", host="a")])
 
-    assert len(taken.observations) == MOST
+    assert len(said(taken, "outlier")) == MOST
     assert [each.count for each in taken.sums[1] if each.subject == OTHERS] == [5]
-    assert [each.subject for each in later.observations] == ["late{host=a}"]
+    assert [each.subject for each in said(later, "outlier")] == ["late{host=a}"]
 
 
 def test_a_line_says_itself_how_bad_it_is():
