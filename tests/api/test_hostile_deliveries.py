@@ -13,7 +13,6 @@ import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.base import OrgId
 from tests.api.senders import EXAMPLES, Sender, keyed, sender
 from tests.api.site import EVERY, Person, Site
 from tests.database import FoundOrg
@@ -63,9 +62,7 @@ VALUES: dict[str, bytes] = {
     "a lie": b"false",
 }
 COUNT = text("select count(*) from signals where org_id = :org")
-LATEST = text("select source, key, ts, text, labels, payload from signals where org_id = :org order by id desc limit :most")
-MOST = max(len(each.parse().signals) for each in CASES)
-"""How many signals one of these requests may hold."""
+LATEST = text("select source, ts, text, labels, payload from signals where org_id = :org order by id desc limit :most")
 PROTOBUF = [each for each in CASES if "protobuf" in each.name]
 
 
@@ -80,88 +77,91 @@ async def senders(site: Site, reader: Person) -> dict[str, Sender]:
     return {kind: await sender(site, reader, kind) for kind in EXAMPLES}
 
 
-@pytest.mark.parametrize("name", VALUES)
+@pytest.fixture
+def watch(reader: Person, superuser: AsyncEngine) -> "Watch":
+    return Watch(reader, superuser)
+
+
 @pytest.mark.parametrize("kind", EXAMPLES)
 async def test_a41_a_hostile_value_anywhere_in_a_delivery_does_no_harm(
-    senders: dict[str, Sender], reader: Person, superuser: AsyncEngine, kind: str, name: str
+    senders: dict[str, Sender], watch: "Watch", kind: str
 ) -> None:
     """It is refused, repeated nowhere and leaves nothing, or what is kept of it can be read back."""
-    async with _harmless(senders[kind], reader, superuser) as kept:
-        for body in _spoilt(kind, VALUES[name], nth=list(VALUES).index(name)):
-            _check(await senders[kind].post(body), kept)
+    async with watch.over(senders[kind]):
+        for nth, name in enumerate(VALUES):
+            for body in _spoilt(kind, VALUES[name], nth=nth):
+                await watch.check(await senders[kind].post(body), name)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 async def test_a41_a_body_that_is_nothing_of_its_kind_does_no_harm(
-    senders: dict[str, Sender], reader: Person, superuser: AsyncEngine, kind: str
+    senders: dict[str, Sender], watch: "Watch", kind: str
 ) -> None:
     """Another encoding, another format, another media type, cut off anywhere, packed and cut off: no server error."""
     whole = json.dumps(keyed(kind, json.loads(EXAMPLES[kind].body))).encode()
     packed = gzip.compress(whole)
-    cut = [whole[: len(whole) * part // 8] for part in range(8)]
-    async with _harmless(senders[kind], reader, superuser) as kept:
-        for body in (*HOSTILE.values(), *cut, whole.decode().encode("utf-16"), b"\xef\xbb\xbf" + whole):
-            _check(await senders[kind].post(body), kept)
+    cut = {f"cut at {part}/8": whole[: len(whole) * part // 8] for part in range(8)}
+    coded = {"all UTF-16": whole.decode().encode("utf-16"), "a whole one after a mark": b"\xef\xbb\xbf" + whole}
+    async with watch.over(senders[kind]):
+        for name, body in (HOSTILE | cut | coded).items():
+            await watch.check(await senders[kind].post(body), name)
         for media in ("text/plain", "application/x-protobuf", "application/json; charset=utf-16", "x/y; =;;", "", "a" * 4_000):
-            _check(await senders[kind].post(whole, content_type=media), kept)
+            await watch.check(await senders[kind].post(whole, content_type=media), media)
         bad = (packed[:-4], packed[:20], packed + packed, b"\x1f\x8b", whole)  # one of them each, for a refusal lingers
         refused = await senders[kind].post(bad[list(EXAMPLES).index(kind) % len(bad)], content_encoding="gzip")
-        assert refused.status_code == 400
-        _check(refused, kept)
+        await watch.check(refused, "gzip")
+    assert refused.status_code == 400
 
 
 @pytest.mark.parametrize("case", PROTOBUF, ids=str)
-async def test_a41_protobuf_that_is_cut_or_damaged_does_no_harm(
-    senders: dict[str, Sender], reader: Person, superuser: AsyncEngine, case: Case
-) -> None:
+async def test_a41_protobuf_that_is_cut_or_damaged_does_no_harm(senders: dict[str, Sender], watch: "Watch", case: Case) -> None:
     """At any byte: it is answered as an exporter is used to, whole, or with how much of it was rejected."""
     sending, whole = senders[case.kind], case.body
-    async with _harmless(sending, reader, superuser) as kept:
+    async with watch.over(sending):
         for at in range(0, len(whole), 1 if FULL else 61):
             for body in (whole[:at], whole[:at] + b"\xff\x00\x80" + whole[at + 3 :]):
-                _check(await sending.post(body, content_type="application/x-protobuf"), kept)
+                await watch.check(await sending.post(body, content_type="application/x-protobuf"), f"at {at}")
 
 
-@asynccontextmanager
-async def _harmless(sending: Sender, reader: Person, superuser: AsyncEngine) -> AsyncIterator[list[int]]:
-    """What was stored meanwhile is what the answers say, is readable, and nothing is repeated where it does not belong."""
-    org = reader.caller.org
-    before, kept = await _count(superuser, org), list[int]()
-    yield kept
-    fresh = await _count(superuser, org) - before
-    log = await reader.get(f"/connectors/{sending.connector}/deliveries")
-    assert fresh <= sum(kept)
-    assert log.status_code == 200
-    assert MARK not in log.text
-    await _read_back(reader, superuser, min(fresh, 200))
+class Watch:
+    """Knows what is stored of the org, and so whether a refused delivery has left anything."""
 
+    def __init__(self, reader: Person, superuser: AsyncEngine) -> None:
+        self._reader, self._superuser = reader, superuser
+        self._stored = 0
 
-async def _read_back(reader: Person, superuser: AsyncEngine, fresh: int) -> None:
-    if not fresh:
-        return
-    answer = await reader.get(f"/events?limit={fresh}")
-    assert answer.status_code == 200
-    shown = answer.json()["items"]
-    async with superuser.connect() as connection:
-        rows = [row._mapping for row in await connection.execute(LATEST, {"org": reader.caller.org, "most": fresh})]
-    assert [(each["source"], each["text"], each["labels"]) for each in shown] == [
-        (row["source"], row["text"], row["labels"]) for row in rows
-    ]
-    assert all(2000 <= row["ts"].year < 2100 for row in rows)
-    assert [each["payload"] for each in shown] == [row["payload"] for row in rows]
+    @asynccontextmanager
+    async def over(self, sending: Sender) -> AsyncIterator[None]:
+        """Whatever is stored meanwhile can be read afterwards, and the log of deliveries repeats nothing."""
+        before = self._stored = await self._count()
+        yield
+        fresh = await self._count() - before
+        log = await self._reader.get(f"/connectors/{sending.connector}/deliveries?limit=200")
+        assert (log.status_code, MARK in log.text) == (200, False)
+        if fresh:
+            await self._read_back(min(fresh, 200))
 
+    async def check(self, answer: httpx2.Response, name: str) -> None:
+        """No server error; what is refused is not repeated and not stored."""
+        assert answer.status_code < 500, name
+        stored = await self._count()
+        if answer.status_code >= 300:
+            assert (stored, MARK in answer.text) == (self._stored, False), name
+        self._stored = stored
 
-async def _count(superuser: AsyncEngine, org: OrgId) -> int:
-    async with superuser.connect() as connection:
-        return int(await connection.scalar(COUNT, {"org": org}))
+    async def _count(self) -> int:
+        async with self._superuser.connect() as connection:
+            return int(await connection.scalar(COUNT, {"org": self._reader.caller.org}))
 
-
-def _check(answer: httpx2.Response, kept: list[int]) -> None:
-    """No server error, and no word of what was refused; adds to `kept` how much may have been stored."""
-    assert answer.status_code < 500, answer.text
-    is_taken = answer.status_code < 300
-    assert is_taken or MARK not in answer.text
-    kept.append(MOST if is_taken else 0)
+    async def _read_back(self, most: int) -> None:
+        answer = await self._reader.get(f"/events?limit={most}")
+        assert answer.status_code == 200
+        async with self._superuser.connect() as connection:
+            rows = [row._mapping for row in await connection.execute(LATEST, {"org": self._reader.caller.org, "most": most})]
+        kept = [(row["source"], row["text"], row["labels"], row["payload"]) for row in rows]
+        shown = [(each["source"], each["text"], each["labels"], each["payload"]) for each in answer.json()["items"]]
+        assert shown == kept
+        assert all(2000 <= row["ts"].year < 2100 for row in rows)
 
 
 def _spoilt(kind: str, raw: bytes, *, nth: int) -> Iterator[bytes]:
