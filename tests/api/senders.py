@@ -2,15 +2,15 @@
 
 import hmac
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 
 from adapters.sources import SOURCES
-from tests.api.site import Person, Site
+from tests.api.site import Person
 from tests.unit.adapters.sources.requests import CASES, SECRET, Case
 
-CONFIG = {"environment": "prod", "service": "shop", "opens_incidents": True}
+CONFIG = {"environment": "prod", "service": "shop"}
 _RICH = 8_192
 _PROOFS = frozenset(
     {"authorization", "x-grafana-alerting-signature", "x-grafana-alerting-timestamp", "x-hub-signature-256", "x-gitlab-token"}
@@ -30,11 +30,18 @@ EXAMPLES = {source.kind: _example(source.kind) for source in SOURCES}
 """By kind, a request that is taken."""
 
 
+class Reached(Protocol):
+    """Whatever has a client of the API."""
+
+    @property
+    def client(self) -> httpx2.AsyncClient: ...
+
+
 @dataclass(frozen=True)
 class Sender:
     """`connector` and `path` are its own; what it posts is like its example but for the body."""
 
-    site: Site
+    site: Reached
     example: Case
     connector: str
     path: str
@@ -46,10 +53,10 @@ class Sender:
         return await self.site.client.post(self.path, content=body, headers=sent)
 
 
-async def sender(site: Site, by: Person, kind: str) -> Sender:
-    """A new connector of the kind, or of the one that it belongs to, whose alerts open incidents."""
+async def sender(site: Reached, by: Person, kind: str, *, opens_incidents: bool = True) -> Sender:
+    """A new connector of the kind, or of the one that it belongs to."""
     example = EXAMPLES[kind]
-    config = CONFIG | {"mapping": example.index.get("config", {})}
+    config = CONFIG | {"opens_incidents": opens_incidents, "mapping": example.index.get("config", {})}
     body = {"kind": example.source.belongs_to or kind, "name": f"{kind}-{len(kind)}", "config": config, "secret": SECRET}
     made = (await by.post("/connectors", body)).json()["connector"]
     return Sender(site, example, made["id"], f"/api/v1/ingest/{_address(kind, made['endpoint'])}")
