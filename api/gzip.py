@@ -22,7 +22,7 @@ def plain_scope(scope: Scope) -> Scope:
     return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name not in {_ENCODING, _LENGTH}]}
 
 
-def unpacked(body: bytes, cap: int) -> bytes:
+def unpacked(body: bytes | bytearray, cap: int) -> bytes:
     """What the gzip members that `body` is made of hold, one after the other.
 
     Raises:
@@ -38,17 +38,21 @@ def unpacked(body: bytes, cap: int) -> bytes:
 
 
 def _unpack_member(packed: memoryview, at: int, plain: bytearray, cap: int) -> int:
-    """Where the member that begins at `at` ends; in small parts, since each end copies the rest of its part."""
-    unpacker = zlib.decompressobj(_GZIP_FRAME)
+    """Where the member that begins at `at` ends. Little by little, in and out: at once, what is packed yet would be copied,
+    and what is unpacked would be held twice."""
+    unpacker, part = zlib.decompressobj(_GZIP_FRAME), b""
     while not unpacker.eof:
-        part = packed[at : at + _PART]
         if not part:
-            raise MalformedError("expected whole gzip members", flaw="encoding")
+            part = bytes(packed[at : at + _PART])
+            at += len(part)
         try:
-            plain += unpacker.decompress(part, cap + 1 - len(plain))
+            found = unpacker.decompress(part, _PART)
         except zlib.error:
             raise MalformedError("the body is not the gzip that its Content-Encoding promises", flaw="encoding") from None
+        if not part and not found:
+            raise MalformedError("expected whole gzip members", flaw="encoding")
+        plain += found
         if len(plain) > cap:
             raise TooLargeError(f"expected a body of at most {cap} bytes once it is unpacked")
-        at += len(part) - len(unpacker.unused_data)
-    return at
+        part = unpacker.unconsumed_tail
+    return at - len(unpacker.unused_data)

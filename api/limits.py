@@ -65,7 +65,7 @@ class Bounded:
         body = bytearray()
         try:
             await self._read(body, scope, receive)
-            plain, scope = await self._unpacked(bytes(body), scope)
+            plain, scope = await self._unpacked(body, scope)
         except ClientDisconnect:
             return
         except SlowBodyError as error:
@@ -89,10 +89,10 @@ class Bounded:
         except TimeoutError:
             raise SlowBodyError("the body did not arrive in time") from None
 
-    async def _unpacked(self, body: bytes, scope: Scope) -> tuple[bytes, Scope]:
+    async def _unpacked(self, body: bytearray, scope: Scope) -> tuple[bytes, Scope]:
         """The body and the scope as if it had been sent plain."""
         if not is_packed(scope):
-            return body, scope
+            return bytes(body), scope
         return await asyncio.to_thread(unpacked, body, self._limits.cap(scope["path"])), plain_scope(scope)
 
     async def _read_part(self, body: bytearray, cap: int, receive: Receive) -> bool:

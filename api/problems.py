@@ -24,7 +24,8 @@ MEDIA = "application/problem+json"
 RETRY_AFTER = "1"
 _MOST_FLAWS = 20
 _LONGEST_DETAIL = 500
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+# A name with a digit beside capitals, or with many digits, could be somebody's key.
+_FIELD = re.compile(r"(?=[^0-9]*\Z|[^A-Z]*\Z)(?!(?:[^0-9]*[0-9]){6})[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]")
 _UNEXPECTED = "Something unexpected happened. The request id finds it in the log."
 _OUT_OF_REACH = "Something this needs is out of reach or busy. Try again in a moment."

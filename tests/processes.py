@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from domain.units import duration_text
 from settings import Settings
+from stack import ports
 from tests.engine import ROOT, until
 
 
@@ -79,6 +80,15 @@ async def serving(
         yield served
     finally:
         await _end(process)
+
+
+@asynccontextmanager
+async def serving_api(chosen: Settings, folder: Path, **more: str) -> AsyncIterator[tuple[Served, int]]:
+    """The API as it is deployed, on a loopback port of its own."""
+    port = ports.choose(0)[0]
+    variables = environment(chosen) | {"SUTURE_API_HOST": "127.0.0.1", "SUTURE_API_PORT": str(port)} | more
+    async with serving("api.app", variables, folder, lambda: answers(f"http://127.0.0.1:{port}/healthz")) as served:
+        yield served, port
 
 
 async def answers(url: str) -> bool:

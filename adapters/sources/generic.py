@@ -1,14 +1,15 @@
 """Any JSON, read by the paths that the connector's configuration names."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import JsonValue
 
 from adapters.sources.answering import Answering
 from adapters.sources.fitting import Observation, identity, moment, shown
-from adapters.sources.jsonpath import PathError, values
-from adapters.sources.mapping import FIELDS, STATES, flaw_of
+from adapters.sources.jsonpath import Effort, EffortError, PathError, values
+from adapters.sources.mapping import FIELDS, MOST_LABELS, STATES, flaw_of
 from adapters.sources.reading import UnreadableError, first, json_of, listed, mapping, number, read_each, text
 from adapters.sources.signing import is_bearer
 from adapters.sources.times import instant
@@ -21,8 +22,9 @@ from domain.signal import Signal, SignalKind
 class Generic(Answering):
     """Configured by `items` (a path to the items, the body itself if absent), `fields` and `labels` (paths inside an item).
 
-    A field is a path, or a word that stands for itself where it does not begin with `$`. `severities`, `statuses` and
-    `kinds` translate the sender's words. With a `status` that means firing or resolved, it is an alert.
+    Of the labels 64 are read. A field is a path, or a word that stands for itself where it does not begin with `$`.
+    `severities`, `statuses` and `kinds` translate the sender's words. With a `status` that means firing or resolved, it is
+    an alert.
     """
 
     kind = "generic"
@@ -34,12 +36,13 @@ class Generic(Answering):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return read_each(lambda: _items(inbound.body, config), lambda item: self._signal(item, inbound, config))
+        effort = Effort()
+        return read_each(lambda: _items(inbound.body, config, effort), lambda item: self._signal(item, inbound, config, effort))
 
-    def _signal(self, item: Any, inbound: Inbound, config: Mapping[str, JsonValue]) -> Signal:
-        paths = mapping(config.get("fields"))
-        said = {name: _at(item, paths.get(name), f"fields.{name}") for name in FIELDS}
-        labels = {name: _at(item, path, "labels") for name, path in mapping(config.get("labels")).items()}
+    def _signal(self, item: Any, inbound: Inbound, config: Mapping[str, JsonValue], effort: Effort) -> Signal:
+        paths, named = mapping(config.get("fields")), islice(mapping(config.get("labels")).items(), MOST_LABELS)
+        said = {name: _at(item, paths.get(name), f"fields.{name}", effort) for name in FIELDS}
+        labels = {name: _at(item, path, "labels", effort) for name, path in named}
         sent, state = instant(said["ts"]), _state(said["status"], config)
         return Observation(
             source=self.kind,
@@ -68,24 +71,26 @@ def _identity(said: Mapping[str, object], item: object, state: str | None, sent:
     return identity(Generic.kind, sender, state or text(said["status"]), sent.isoformat() if sent and state else "")
 
 
-def _items(body: bytes, config: Mapping[str, JsonValue]) -> list[Any]:
+def _items(body: bytes, config: Mapping[str, JsonValue], effort: Effort) -> list[Any]:
     document, path = json_of(body), config.get("items")
     if not isinstance(path, str):
         return [document]
-    found = _values(document, path, "items")
+    found = _values(document, path, "items", effort)
     return listed(found[0]) if len(found) == 1 and isinstance(found[0], list) else found
 
 
-def _at(item: Any, path: object, place: str) -> Any:
+def _at(item: Any, path: object, place: str, effort: Effort) -> Any:
     if not isinstance(path, str) or not path.startswith("$"):
         return path if isinstance(path, str) else None
-    found = _values(item, path, place)
+    found = _values(item, path, place, effort)
     return found[0] if found else None
 
 
-def _values(document: Any, path: str, place: str) -> list[Any]:
+def _values(document: Any, path: str, place: str, effort: Effort) -> list[Any]:
     try:
-        return values(document, path)
+        return values(document, path, effort)
+    except EffortError:
+        raise UnreadableError("the connector's mapping looks at too much: name fewer paths, or send fewer items") from None
     except PathError:
         raise UnreadableError(f"the connector's mapping has a path at {place} that cannot be read") from None
 

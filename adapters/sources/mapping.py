@@ -27,7 +27,7 @@ FIELDS = (
 STATES = {"firing": "firing", "resolved": "resolved", "ok": "resolved"}
 _SEVERITIES = ("critical", "error", "warning", "info")
 _PARTS = ("items", "fields", "labels", "severities", "statuses", "kinds")
-_MOST = 64
+MOST_LABELS = 64
 
 
 def flaw_of(mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
@@ -52,8 +52,8 @@ def _fields_flaw(fields: JsonValue) -> MappingFlaw | None:
 
 
 def _labels_flaw(labels: JsonValue) -> MappingFlaw | None:
-    if not isinstance(labels, dict) or len(labels) > _MOST:
-        return MappingFlaw(pointer="/labels", reason=f"expected an object with at most {_MOST} labels")
+    if not isinstance(labels, dict) or len(labels) > MOST_LABELS:
+        return MappingFlaw(pointer="/labels", reason=f"expected an object with at most {MOST_LABELS} labels")
     found = (_path_flaw("/labels", path, may_be_a_word=True) for path in labels.values())
     return next((flaw for flaw in found if flaw), None)
 

@@ -12,6 +12,9 @@ from domain.signal import Signal
 
 Item = TypeVar("Item")
 DEEPEST = 16
+MOST = 10_000
+"""How many items of a request are read."""
+
 _TOO_DEEP = "nested too deeply"
 
 
@@ -20,7 +23,10 @@ class UnreadableError(Exception):
 
 
 def read_each(items: Callable[[], Iterable[Item]], read: Callable[[Item], Signal | None]) -> Parsed:
-    """Every item read on its own. `items` may refuse the request whole; `read` answers None where there is nothing to see."""
+    """Every item read on its own, up to `MOST` of them.
+
+    `items` may refuse the request whole; `read` answers None where there is nothing to see.
+    """
     signals: list[Signal] = []
     refused: list[Refused] = []
     try:
@@ -29,7 +35,7 @@ def read_each(items: Callable[[], Iterable[Item]], read: Callable[[Item], Signal
         return Parsed(refused=(Refused(index=0, reason=str(error)),))
     except RecursionError:
         return Parsed(refused=(Refused(index=0, reason=_TOO_DEEP),))
-    for index, item in enumerate(found):
+    for index, item in enumerate(found[:MOST]):
         try:
             signal = read(item)
         except UnreadableError as error:
@@ -40,7 +46,13 @@ def read_each(items: Callable[[], Iterable[Item]], read: Callable[[Item], Signal
             refused.append(Refused(index=index, reason="does not fit into a signal"))
         else:
             signals += [signal] if signal else []
+    refused += _unread(len(found) - MOST)
     return Parsed(signals=tuple(signals), refused=tuple(refused))
+
+
+def _unread(beyond: int) -> list[Refused]:
+    """What is not even looked at, once each."""
+    return [Refused(index=MOST, reason=f"expected at most {MOST} items: send fewer at once")] * max(beyond, 0)
 
 
 def json_of(body: bytes) -> JsonValue:

@@ -32,8 +32,8 @@ def instant(value: object) -> Instant | None:
 
 
 def _counted(number: float) -> Instant | None:
-    if not math.isfinite(number):
-        return None
+    if isinstance(number, float) and not math.isfinite(number):
+        return None  # a whole number may be too large to become a float, and is finite
     for unit, last in ((10**6, 10**11), (10**3, 10**14), (1, 10**17)):
         if number < last:
             return _since_1970(round(number * unit))

@@ -5,9 +5,10 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -35,9 +36,45 @@ class OwnServer:
         os.kill(int(found.read_text().splitlines()[0]), signal.SIGKILL)
 
 
+class SmallDisk:
+    """A disk of its own for a server, with nothing else on it; `fill` leaves no room and `free` gives it back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self) -> None:
+        with self._ballast.open("ab", buffering=0) as ballast, suppress(OSError):
+            while ballast.write(bytes(_CHUNK)):
+                pass
+
+    def free(self) -> None:
+        self._ballast.unlink()
+
+    @property
+    def room(self) -> int:
+        return shutil.disk_usage(self.folder).free
+
+
+@contextmanager
+def small_disk(*, megabytes: int) -> Iterator[SmallDisk]:
+    """Raises PermissionError: whoever runs this may not mount one."""
+    folder = Path(tempfile.mkdtemp(prefix="suture-disk-"))
+    try:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0711", "tmpfs", str(folder)]
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            raise PermissionError("expected to be allowed to mount a tmpfs")
+        try:
+            yield SmallDisk(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    finally:
+        folder.rmdir()
+
+
 @asynccontextmanager
-async def own_server(kms) -> AsyncIterator[OwnServer]:
-    folder = Path(tempfile.mkdtemp(prefix="suture-faults-"))
+async def own_server(kms, *, on: Path | None = None) -> AsyncIterator[OwnServer]:
+    folder = Path(tempfile.mkdtemp(prefix="suture-faults-", dir=on))
     folder.chmod(0o711)
     server, supervisor = Postgres(folder, durable=True), Supervisor(folder / "logs", report=lambda _: None)
     await supervisor.open()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.sources.jsonpath import PathError, values
+from adapters.sources.jsonpath import Effort, PathError, values
 from domain.signal import SignalKind
 from tests.unit.adapters.sources.requests import ARRIVED, case
 
@@ -30,7 +30,7 @@ DOCUMENT = {"a": {"b": [{"c": 1}, {"c": 2}], "d e": "x", "f-g": True}, "list": [
 )
 def test_a_path_finds_what_it_names(path, found):
     """A path that leads nowhere finds nothing."""
-    assert values(DOCUMENT, path) == found
+    assert values(DOCUMENT, path, Effort()) == found
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_a_path_finds_what_it_names(path, found):
 def test_what_is_no_such_path_is_refused(path):
     """Filters, slices and descents are no part of it."""
     with pytest.raises(PathError):
-        values(DOCUMENT, path)
+        values(DOCUMENT, path, Effort())
 
 
 def test_a_path_cannot_multiply_without_end():
     """Ten thousand results are the most, however wide the document."""
     wide = [[[0] * 100] * 100] * 100
-    assert len(values(wide, "$[*][*][*]")) == 10_000
+    assert len(values(wide, "$[*][*][*]", Effort())) == 10_000
 
 
 def test_items_are_mapped_field_by_field():
