@@ -82,7 +82,8 @@ class Receiving:
             for place, numbers in places.items():
                 new = [each for each in numbers if _is_new(received[each])]
                 if not alerts.isdisjoint(numbers):
-                    await self._hear(session, connector, place, [shaped[each] for each in new if each in alerts])
+                    heard = [shaped[each] for each in new if each in alerts]
+                    await self._hear(session, connector, place, heard, left_out=read.left_out)
                 told = [(shaped[each], errors[each]) for each in new if each in errors]
                 await open_errors(session, self._ledger, connector, *place, told)
             taken = _taken(read, received)
@@ -122,7 +123,9 @@ class Receiving:
             await anomalies.hold(session, MonitorRef(org=connector.org, environment=environment.name, service=service))
         return places
 
-    async def _hear(self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Signal]) -> None:
+    async def _hear(
+        self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Signal], *, left_out: int
+    ) -> None:
         """What fires opens an incident, or joins the open one; its monitor ends it once it was over for a while."""
         environment, service = place
         ref = MonitorRef(org=connector.org, environment=environment.name, service=service)
@@ -133,20 +136,22 @@ class Receiving:
             key = ALERT, _subject(connector, signal)
             alert = opened.get(key) or known[key]
             if alert.incident_id is None or not alert.is_flapping:
-                incident = await self._open_incident(session, connector, environment, service, signal)
+                incident = await self._open_incident(session, connector, place, signal, left_out=left_out)
                 opened[key] = alert.model_copy(update={"incident_id": incident.id})
         await anomalies.put(session, ref, list(opened.values()))
         await wake_monitors(session, connector.org, {(environment.name, service)})
 
     async def _open_incident(
-        self, session: AsyncSession, connector: Connector, environment: Environment, service: str, signal: Signal
+        self, session: AsyncSession, connector: Connector, place: Place, signal: Signal, *, left_out: int
     ) -> Incident:
+        environment, service = place
         broken = Breakage(
             signature=_signature(connector, service, signal),
             title=signal.headline,
             service=service,
             environment=environment,
             workflow=signal.workflow_id,
+            meta={"left_out_alerts": left_out} if left_out else {},
             known={"connector": connector.id.shown, "key": signal.key},
         )
         return await open_incident(session, self._ledger, connector.org, broken, actor=Actor.sending(connector.id))
@@ -188,16 +193,18 @@ def _subject(connector: Connector, signal: Signal) -> str:
 
 def _taken(read: Delivery, received: Sequence[Received | Refusal]) -> Taken:
     told = Counter("refused" if isinstance(each, Refusal) else each.status for each in received)
+    missing = f"the sender left out {read.left_out} more of the same group" if read.left_out else None
     return Taken(
         stored=told["stored"],
         duplicates=told["duplicate"],
         refused=told["refused"] + len(read.refused),
-        reason=read.refused[0].reason[:500] if read.refused else None,
-        first=read.first,
+        reason=read.refused[0].reason[:500] if read.refused else missing,
+        left_out=read.left_out,
     )
 
 
 def _counts(taken: Taken, *, size: int) -> DeliveryCounts:
     some = taken.stored + taken.duplicates
-    status = DeliveryStatus.TAKEN if not taken.refused else DeliveryStatus.PARTLY if some else DeliveryStatus.REFUSED
-    return DeliveryCounts(status=status, size=size, **taken.model_dump(exclude={"first"}))
+    is_whole = not taken.refused and not taken.left_out
+    status = DeliveryStatus.TAKEN if is_whole else DeliveryStatus.PARTLY if some else DeliveryStatus.REFUSED
+    return DeliveryCounts(status=status, size=size, **taken.model_dump(exclude={"left_out"}))

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from adapters.sources.alerts import alert_signal, grouped
+from adapters.sources.alerts import alert_signal, read_group
 from adapters.sources.answering import Unyielding
-from adapters.sources.reading import read_each
 from adapters.sources.signing import is_bearer
 from domain.inbound import Inbound, Parsed
 
@@ -20,7 +19,7 @@ class Alertmanager(Unyielding):
         return is_bearer(inbound, secret)
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return read_each(
-            lambda: grouped(inbound.body),
-            lambda item: alert_signal(item[0], source=self.kind, arrived=inbound.arrived, group=item[1]),
+        return read_group(
+            inbound.body,
+            lambda alert, group: alert_signal(alert, source=self.kind, arrived=inbound.arrived, group=group),
         )

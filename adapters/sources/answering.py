@@ -24,7 +24,7 @@ class Answering:
         return None
 
     def reply(self, inbound: Inbound, taken: Taken) -> Reply:
-        return Reply(body=taken.model_dump_json(exclude={"first"}).encode())
+        return Reply(body=taken.model_dump_json(exclude={"left_out"}).encode())
 
 
 class Unyielding(Answering):
