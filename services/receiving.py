@@ -23,7 +23,7 @@ from services.failing import open_errors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
-from services.ports import Source
+from services.ports import Reach, Source
 from services.suspecting import Key, suspect, wake_monitors
 from storage import anomalies
 from storage import connectors as store
@@ -36,13 +36,20 @@ Place = tuple[Environment, str]
 
 class Receiving:
     def __init__(
-        self, database: Database, ledger: Ledger, intake: Intake, connectors: Connectors, sources: Mapping[str, Source]
+        self,
+        database: Database,
+        ledger: Ledger,
+        intake: Intake,
+        connectors: Connectors,
+        sources: Mapping[str, Source],
+        reach: Reach,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._intake = intake
         self._connectors = connectors
         self._sources = sources
+        self._reach = reach
 
     async def take_named(self, kind: str, inbound: Inbound) -> Reply:
         """As `take`, at the endpoint that the request names in itself.
@@ -70,6 +77,12 @@ class Receiving:
         if source is None:
             raise NotFoundError("nothing has this address")
         connector = await self._known(address, source, inbound)
+        taken = await self._take_in(connector, source, inbound)
+        if taken.left_out and connector.config.source_url is not None:
+            await self._take_rest(connector, source, inbound, connector.config.source_url)
+        return source.reply(inbound, taken)
+
+    async def _take_in(self, connector: Connector, source: Source, inbound: Inbound) -> Taken:
         read = await read_delivery(connector, source, inbound, self._intake)
         shaped, alerts, errors = read.signals, read.alerts, read.errors
 
@@ -91,12 +104,26 @@ class Receiving:
             return taken
 
         try:
-            taken = await self._database.retrying(address.org, work)
+            return await self._database.retrying(connector.org, work)
         except QuotaExceededError as error:
             if source.gives_up_on_429:
                 raise UnavailableError(str(error)) from error
             raise
-        return source.reply(inbound, taken)
+
+    async def _take_rest(self, connector: Connector, source: Source, inbound: Inbound, base: str) -> None:
+        """What the sender left out, as it shows it itself; in the log of deliveries it is one of its own."""
+        place = source.rest(inbound, base)
+        if place is None:
+            return
+        try:
+            answer = await self._reach.get(place)
+        except UnavailableError as error:
+            counts = DeliveryCounts(status=DeliveryStatus.REFUSED, size=0, reason=f"the rest could not be read: {error}"[:500])
+            async with self._database.transaction(connector.org) as session:
+                await store.hold(session, connector.id)
+                await store.log(session, connector.org, connector.id, counts)
+        else:
+            await self._take_in(connector, source, source.with_rest(inbound, answer))
 
     async def _known(self, address: Endpoint, source: Source, inbound: Inbound) -> Connector:
         """The connector, once the sender has proved to know its secret."""

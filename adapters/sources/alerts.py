@@ -53,7 +53,7 @@ def alert_signal(
         source=source,
         kind=SignalKind.EVENT,
         ts=(ended if state == "resolved" else began) or arrived,
-        identity=identity(source, key, moment(began, arrived), state),
+        identity=identity(source, key, moment(began and _to_milliseconds(began), arrived), state),
         key=key,
         event_type=f"alert.{state}",
         severity=severity(first(labels.get("severity"), labels.get("level"), labels.get("priority"))) or "warning",
@@ -69,6 +69,11 @@ def alert_signal(
             **{name: group.get(name) for name in _SAID_OF_THE_GROUP},
         },
     ).signal()
+
+
+def _to_milliseconds(when: Instant) -> Instant:
+    """Alertmanager's webhook is more exact than its API: the same alert is known in both."""
+    return when.replace(microsecond=when.microsecond // 1000 * 1000)
 
 
 def _state(alert: Mapping[str, Any], ended: Instant | None, arrived: Instant) -> str:

@@ -12,6 +12,7 @@ class Answering:
     """What a source inherits unless its protocol wants something else."""
 
     gives_up_on_429 = False
+    can_be_asked = False
     belongs_to: str | None = None
 
     def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
@@ -19,6 +20,12 @@ class Answering:
 
     def address(self, inbound: Inbound) -> str | None:
         return None
+
+    def rest(self, inbound: Inbound, base: str) -> str | None:
+        return None
+
+    def with_rest(self, inbound: Inbound, answer: bytes) -> Inbound:
+        return inbound
 
     def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
         return None
