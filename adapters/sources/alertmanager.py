@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import JsonValue
@@ -33,7 +34,8 @@ class Alertmanager(Unyielding):
 
     def rest(self, inbound: Inbound, base: str) -> str | None:
         """What of the same group Alertmanager shows in its API: that fires, and is neither silenced nor inhibited."""
-        group = object_of(inbound.body)
+        if (group := _group(inbound)) is None:
+            return None
         labels = {name: value for name, value in mapping(group.get("groupLabels")).items() if _NAME.fullmatch(name)}
         asked = [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "false")]
         asked += [("filter", f"{name}={json.dumps(text(value) or '', ensure_ascii=False)}") for name, value in labels.items()]
@@ -42,9 +44,16 @@ class Alertmanager(Unyielding):
         return f"{base.rstrip('/')}/api/v2/alerts?{urlencode(asked)}"
 
     def with_rest(self, inbound: Inbound, answer: bytes) -> Inbound:
-        group = object_of(inbound.body) | {"truncatedAlerts": 0}
         try:
             alerts = listed(json_of(answer))
         except UnreadableError:
             alerts = []
-        return inbound.model_copy(update={"body": json.dumps(group | {"alerts": alerts}).encode()})
+        whole = (_group(inbound) or {}) | {"truncatedAlerts": 0, "alerts": alerts}
+        return inbound.model_copy(update={"body": json.dumps(whole).encode()})
+
+
+def _group(inbound: Inbound) -> dict[str, Any] | None:
+    try:
+        return object_of(inbound.body)
+    except UnreadableError:
+        return None
