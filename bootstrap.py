@@ -86,16 +86,17 @@ async def worker_parts(
 
 
 def _use_cases(base: Base, chosen: "Settings") -> dict[str, Any]:
-    connectors = _connectors(base)
+    connectors = _connectors(base, chosen)
     return _records(base, chosen, connectors) | _stories(base, chosen, connectors)
 
 
-def _connectors(base: Base) -> "Connectors":
+def _connectors(base: Base, chosen: "Settings") -> "Connectors":
     from adapters import secrets as sealer
+    from adapters.reaching import Reach
     from adapters.sources import SOURCES
     from services.connectors import Connectors
 
-    return Connectors(base.database, base.ledger, base.keyring, sealer, SOURCES)
+    return Connectors(base.database, base.ledger, base.keyring, sealer, SOURCES, Reach(chosen.reachable))
 
 
 def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:
@@ -148,6 +149,7 @@ def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
 
 def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:
     """What happens, from a signal and a run to the plan that mends it."""
+    from adapters.reaching import Reach
     from adapters.redaction import OrgRedactors
     from adapters.sources import SOURCES
     from domain.actions import CATALOG
@@ -182,7 +184,7 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "intake": intake,
         "pipelines": Pipelines(database, ledger, guard),
         "planning": planning,
-        "receiving": Receiving(database, ledger, intake, connectors, sources),
+        "receiving": Receiving(database, ledger, intake, connectors, sources, Reach(chosen.reachable)),
         "trials": Trials(connectors, intake, sources),
         "recovery": Recovery(database, ledger, guard, planning),
         "runs": Runs(database, ledger, guard, intake, lease=chosen.lease),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -97,6 +98,9 @@ class Settings(BaseSettings):
         default=(), description="task queues one worker serves, comma-separated"
     )
     environments: Annotated[tuple[Name, ...], NoDecode] = ("dev", "staging", "prod")
+    reachable: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="private networks that connectors may name, as 10.0.0.0/8, comma-separated"
+    )
     lease: Duration = Field(default=timedelta(seconds=30), description="how long a silent worker keeps its target")
     watch_quiet: Duration = Field(
         default=timedelta(seconds=30), description="a service this silent is not watched, till it speaks"
@@ -114,7 +118,7 @@ class Settings(BaseSettings):
     otlp_endpoint: HttpUrl | None = Field(default=None, description="where traces go; none keeps them in the process")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
-    @field_validator("queues", "environments", mode="before")
+    @field_validator("queues", "environments", "reachable", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

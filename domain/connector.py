@@ -23,12 +23,14 @@ class ConnectorConfig(Value):
 
     `environment` and `service` stand in for those that a signal does not name. `opens_incidents`: whatever fires or fails opens
     an incident, and what is over closes its own again. `mapping` is for kinds without a form of their own.
+    `source_url` is where the sender itself is asked for what it has left out: an Alertmanager whose webhooks are limited.
     """
 
     environment: Name | None = None
     service: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     opens_incidents: bool = False
     mapping: dict[str, JsonValue] = Field(default_factory=dict)
+    source_url: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
 
 
 class Connector(Value):

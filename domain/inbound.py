@@ -38,21 +38,22 @@ class Parsed(Value):
 
     A signal's `idempotency_key` is the sender's own identity of it, so that a repeated delivery is known; its `key` names
     what it is about, equal for the beginning and the end of one alert. `event_type` ends in `.firing` or `.resolved` for
-    whatever can end.
+    whatever can end. `left_out` is how many items the sender says that it has and did not send.
     """
 
     signals: tuple[Signal, ...] = ()
     refused: tuple[Refused, ...] = ()
+    left_out: int = 0
 
 
 class Taken(Value):
-    """What came of a request, item by item in numbers; `first` is the first item's own identity, if it has one."""
+    """What came of a request, item by item in numbers; `left_out` are those that the sender did not send."""
 
     stored: int = 0
     duplicates: int = 0
     refused: int = 0
     reason: str | None = None
-    first: str | None = None
+    left_out: int = 0
 
 
 class Reply(Value):

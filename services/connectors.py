@@ -16,7 +16,7 @@ from domain.identity import Caller
 from domain.signal import SignalKind
 from services.keyring import OrgKeyring
 from services.ledger import Ledger
-from services.ports import Sealer, Source
+from services.ports import Reach, Sealer, Source
 from storage import connectors as store
 from storage import identity
 from storage.engine import Database, new_id, new_ids, repeatable
@@ -25,6 +25,7 @@ OVERLAP = timedelta(hours=24)
 """How long the secret before the last still counts, so that a sender can be told the new one meanwhile."""
 MOST = 200
 """How many an org has."""
+_SOURCE_URL = "/config/source_url"
 _PREFIX = "whsec_"
 _LONGEST = 4_096
 
@@ -57,7 +58,7 @@ class Issued(Value):
 
 class Connectors:
     def __init__(
-        self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer, sources: Collection[Source]
+        self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer, sources: Collection[Source], reach: Reach
     ) -> None:
         """Sources that belong to another's connectors take the same mapping."""
         self._database = database
@@ -65,10 +66,13 @@ class Connectors:
         self._keyring = keyring
         self._sealer = sealer
         self._kinds = {source.belongs_to or source.kind: source for source in sources}
+        self._asked = {source.kind for source in sources if source.can_be_asked}
+        self._reach = reach
 
     async def create(self, caller: Caller, wanted: NewConnector) -> Issued:
         """Raises ConflictError, InvalidError, NotFoundError: nothing is created."""
-        self._check_mapping(wanted.kind, wanted.config)
+        self._check_config(wanted.kind, wanted.config)
+        await self._check_reach(wanted.config)
         secret = _secret(wanted.secret)
         key = await self._keyring.current(caller.org)
 
@@ -87,7 +91,8 @@ class Connectors:
 
     async def check(self, caller: Caller, kind: str, config: ConnectorConfig) -> None:
         """Raises InvalidError, NotFoundError: a connector with this config could not be saved."""
-        self._check_mapping(kind, config)
+        self._check_config(kind, config)
+        await self._check_reach(config)
         async with self._database.transaction(caller.org) as session:
             await _check(session, config)
 
@@ -111,12 +116,14 @@ class Connectors:
     @repeatable
     async def change(self, caller: Caller, connector: ConnectorId, patch: ConnectorPatch) -> Connector:
         """Raises ConflictError, InvalidError, NotFoundError: nothing changes."""
+        if patch.config is not None:
+            await self._check_reach(patch.config)
         async with self._database.transaction(caller.org) as session:
             before = await store.get(session, connector)
             set_ = {name: getattr(patch, name) for name in patch.model_fields_set if getattr(patch, name) is not None}
             wanted = before.model_copy(update=set_)
             if wanted.config != before.config:
-                self._check_mapping(before.kind, wanted.config)
+                self._check_config(before.kind, wanted.config)
             if wanted == before:
                 return before
             await _check(session, wanted.config)
@@ -146,12 +153,19 @@ class Connectors:
             await store.remove(session, connector)
             await self._enter(session, caller, "connector.removed", before, None)
 
-    def _check_mapping(self, kind: str, config: ConnectorConfig) -> None:
-        """Raises InvalidError: there is no such kind, or its mapping cannot be read."""
+    def _check_config(self, kind: str, config: ConnectorConfig) -> None:
+        """Raises InvalidError: there is no such kind, or it takes no such config."""
         if kind not in self._kinds:
             raise InvalidError(f"expected one of the kinds {', '.join(sorted(self._kinds))}", pointer="/kind")
         if flaw := self._kinds[kind].flaw(config.mapping):
             raise InvalidError(flaw.reason, pointer=f"/config/mapping{flaw.pointer}")
+        if config.source_url is not None and kind not in self._asked:
+            raise InvalidError(f"expected none: only {', '.join(sorted(self._asked))} can be asked", pointer=_SOURCE_URL)
+
+    async def _check_reach(self, config: ConnectorConfig) -> None:
+        """Raises InvalidError: nobody may be told to ask there."""
+        if config.source_url is not None and (flaw := await self._reach.flaw(config.source_url)) is not None:
+            raise InvalidError(flaw, pointer=_SOURCE_URL)
 
     async def proved(self, address: Endpoint, *, kind: str, by: Callable[[str], bool]) -> Connector:
         """The connector at this address, once `by` finds that a request proves to know one of its secrets.

@@ -25,13 +25,14 @@ _KEY = 255
 class Delivery:
     """`lot` is what is stored, `signals` what stands in it for each; by their numbers the alerts and the errors among them.
 
-    An alert says that something fires or is over. Without incidents to open there are neither.
+    An alert says that something fires or is over. Without incidents to open there are neither. `left_out` is how many more
+    items the sender has than it sent.
     """
 
     lot: Lot
     signals: Sequence[Signal]
     refused: tuple[Refused, ...]
-    first: str | None
+    left_out: int = 0
     alerts: frozenset[int] = frozenset()
     errors: Mapping[int, Told] = field(default_factory=dict)
 
@@ -45,8 +46,7 @@ async def read_delivery(connector: Connector, source: Source, inbound: Inbound, 
     parsed = _allowed(connector, await asyncio.to_thread(source.parse, inbound, connector.config.mapping))
     lot = await intake.ready(connector.org, [_completed(connector, each) for each in parsed.signals])
     signals = lot.items
-    first = parsed.signals[0].idempotency_key if parsed.signals else None
-    read = Delivery(lot=lot, signals=signals, refused=parsed.refused, first=first)
+    read = Delivery(lot=lot, signals=signals, refused=parsed.refused, left_out=parsed.left_out)
     if not connector.config.opens_incidents:
         return _uncrowded(connector, read)
     alerts = frozenset(number for number, signal in enumerate(signals) if _is_alert(signal))
@@ -74,7 +74,8 @@ def _allowed(connector: Connector, parsed: Parsed) -> Parsed:
     foreign = f"the connector may send nothing but {', '.join(connector.scopes)}"
     many = f"expected at most {MOST} items, got {len(allowed)}: send fewer at once"
     refused = (*_refusals(many, len(allowed) - MOST), *_refusals(foreign, len(parsed.signals) - len(allowed)))
-    return Parsed(signals=tuple(allowed[:MOST]), refused=(*refused, *parsed.refused))
+    update = {"signals": tuple(allowed[:MOST]), "refused": (*refused, *parsed.refused)}
+    return parsed.model_copy(update=update)
 
 
 def _completed(connector: Connector, signal: Signal) -> Signal:

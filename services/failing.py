@@ -11,7 +11,7 @@ from domain.base import Value
 from domain.connector import Connector
 from domain.identity import Environment
 from domain.signal import Signal, signature
-from models.logs.errors import ErrorSignature
+from models.logs.errors import ErrorSignature, kinship
 from models.logs.records import of_fields
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
@@ -29,12 +29,19 @@ class Told(Value):
 def told_errors(
     connector: Connector, signals: Sequence[Signal], error_of: Callable[[Signal], Mapping[str, JsonValue] | None]
 ) -> dict[int, Told]:
-    """The errors among these signals, by their numbers. It reads stack traces, so it is not for an event loop."""
-    return {
-        number: _told(connector, signal, fields)
-        for number, signal in enumerate(signals)
-        if (fields := error_of(signal)) is not None
-    }
+    """The errors among these signals, by their numbers. It reads stack traces, so it is not for an event loop.
+
+    Most errors of a delivery are alike, so each kind of them is read once.
+    """
+    known: dict[object, Told] = {}
+    found: dict[int, Told] = {}
+    for number, signal in enumerate(signals):
+        if (fields := error_of(signal)) is not None:
+            kind = signal.service, tuple(sorted((name, str(value)) for name, value in fields.items())), kinship(_said(signal))
+            if kind not in known:
+                known[kind] = _told(connector, signal, fields)
+            found[number] = known[kind]
+    return found
 
 
 async def open_errors(
@@ -64,7 +71,7 @@ async def open_errors(
 
 
 def _told(connector: Connector, signal: Signal, fields: Mapping[str, JsonValue]) -> Told:
-    error = ErrorSignature.of(of_fields(fields, signal.text or signal.key))
+    error = ErrorSignature.of(of_fields(fields, _said(signal)))
     mark = signature(
         org=connector.org,
         service=signal.service or connector.name,
@@ -73,3 +80,7 @@ def _told(connector: Connector, signal: Signal, fields: Mapping[str, JsonValue])
         subject=error.digest,
     )
     return Told(signature=mark, code=error.code[:_CODE])
+
+
+def _said(signal: Signal) -> str:
+    return signal.text or signal.key

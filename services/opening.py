@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import Field, JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
@@ -17,7 +18,7 @@ from storage.outbox import Letter
 class Breakage(Value):
     """What broke where; `signature` groups what is of one cause. Without a severity it is that of the environment.
 
-    `events` is how often it has happened: so much is counted at once.
+    `events` is how often it has happened: so much is counted at once. `meta` is what the incident shows of how it is known.
     """
 
     signature: str
@@ -27,6 +28,7 @@ class Breakage(Value):
     workflow: WorkflowId | None = None
     severity: Severity | None = None
     events: int = 1
+    meta: dict[str, JsonValue] = Field(default_factory=dict)
     known: dict[str, Any]
     """What the audit log says of this event."""
 
@@ -46,6 +48,8 @@ async def open_incident(session: AsyncSession, ledger: Ledger, org: OrgId, what:
         carrier=carrier,
         events=what.events,
     )
+    if what.meta:
+        incident = await incidents.note(session, incident, what.meta)
     await outbox.add(session, org, Letter.WAKE_INCIDENT, {"incident": incident.id.shown, "carrier": incident.carrier})
     await ledger.append(
         session,

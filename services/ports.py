@@ -45,19 +45,27 @@ class Redactors(Protocol):
 class Source(Protocol):
     """One kind of sender. Its methods are total: whatever is sent, they answer, and raise nothing.
 
-    Some senders never come again after a 429; they are told 503 instead. `belongs_to` is the kind of connector whose
+    Some senders never come again after a 429; they are told 503 instead. Some can be asked for what they have left out, by
+    `rest`. `belongs_to` is the kind of connector whose
     endpoint and secret it uses, where that is another one's.
     """
 
     kind: str
     belongs_to: str | None
     gives_up_on_429: bool
+    can_be_asked: bool
 
     def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
         """What is wrong with a connector's mapping, if anything; it repeats no value of it."""
 
     def address(self, inbound: Inbound) -> str | None:
         """The endpoint that a request names in itself, for a path that names none."""
+
+    def rest(self, inbound: Inbound, base: str) -> str | None:
+        """Where all that a request has left out can be read, below the address `base`; None if nowhere."""
+
+    def with_rest(self, inbound: Inbound, answer: bytes) -> Inbound:
+        """The request as if it had held what was read there."""
 
     def is_authentic(self, inbound: Inbound, secret: str) -> bool:
         """Whether whoever sent this knows the connector's secret; compared in constant time."""
@@ -70,6 +78,20 @@ class Source(Protocol):
 
     def reply(self, inbound: Inbound, taken: Taken) -> Reply:
         """The answer to a request that was taken in, wholly or in part."""
+
+
+class Reach(Protocol):
+    """HTTP to addresses that people have named, which must lead nowhere that only we can reach."""
+
+    async def flaw(self, url: str) -> str | None:
+        """Why this address may not be named, if it may not; it repeats nothing of it."""
+
+    async def get(self, url: str) -> bytes:
+        """What is read there, within a few seconds.
+
+        Raises:
+            UnavailableError: nothing, or nobody may ask there.
+        """
 
 
 class Kms(Protocol):

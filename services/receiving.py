@@ -23,7 +23,7 @@ from services.failing import open_errors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
 from services.opening import Breakage, open_incident
-from services.ports import Source
+from services.ports import Reach, Source
 from services.suspecting import Key, suspect, wake_monitors
 from storage import anomalies
 from storage import connectors as store
@@ -36,13 +36,20 @@ Place = tuple[Environment, str]
 
 class Receiving:
     def __init__(
-        self, database: Database, ledger: Ledger, intake: Intake, connectors: Connectors, sources: Mapping[str, Source]
+        self,
+        database: Database,
+        ledger: Ledger,
+        intake: Intake,
+        connectors: Connectors,
+        sources: Mapping[str, Source],
+        reach: Reach,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._intake = intake
         self._connectors = connectors
         self._sources = sources
+        self._reach = reach
 
     async def take_named(self, kind: str, inbound: Inbound) -> Reply:
         """As `take`, at the endpoint that the request names in itself.
@@ -70,14 +77,19 @@ class Receiving:
         if source is None:
             raise NotFoundError("nothing has this address")
         connector = await self._known(address, source, inbound)
+        taken = await self._take_in(connector, source, inbound)
+        if taken.left_out and connector.config.source_url is not None:
+            await self._take_rest(connector, source, inbound, connector.config.source_url)
+        return source.reply(inbound, taken)
+
+    async def _take_in(self, connector: Connector, source: Source, inbound: Inbound) -> Taken:
         try:
             with self._intake.place():
-                taken = await self._store(connector, source, inbound)
+                return await self._store(connector, source, inbound)
         except QuotaExceededError as error:
             if source.gives_up_on_429:
                 raise UnavailableError(str(error)) from error
             raise
-        return source.reply(inbound, taken)
 
     async def _store(self, connector: Connector, source: Source, inbound: Inbound) -> Taken:
         read = await read_delivery(connector, source, inbound, self._intake)
@@ -92,7 +104,8 @@ class Receiving:
             for place, numbers in places.items():
                 new = [each for each in numbers if _is_new(received[each])]
                 if not alerts.isdisjoint(numbers):
-                    await self._hear(session, connector, place, [shaped[each] for each in new if each in alerts])
+                    heard = [shaped[each] for each in new if each in alerts]
+                    await self._hear(session, connector, place, heard, left_out=read.left_out)
                 told = [(shaped[each], errors[each]) for each in new if each in errors]
                 await open_errors(session, self._ledger, connector, *place, told)
             taken = _taken(read, received)
@@ -100,6 +113,21 @@ class Receiving:
             return taken
 
         return await self._database.retrying(connector.org, work)
+
+    async def _take_rest(self, connector: Connector, source: Source, inbound: Inbound, base: str) -> None:
+        """What the sender left out, as it shows it itself; in the log of deliveries it is one of its own."""
+        place = source.rest(inbound, base)
+        if place is None:
+            return
+        try:
+            answer = await self._reach.get(place)
+        except UnavailableError as error:
+            counts = DeliveryCounts(status=DeliveryStatus.REFUSED, size=0, reason=f"the rest could not be read: {error}"[:500])
+            async with self._database.transaction(connector.org) as session:
+                await store.hold(session, connector.id)
+                await store.log(session, connector.org, connector.id, counts)
+        else:
+            await self._take_in(connector, source, source.with_rest(inbound, answer))
 
     async def _known(self, address: Endpoint, source: Source, inbound: Inbound) -> Connector:
         """The connector, once the sender has proved to know its secret."""
@@ -126,7 +154,9 @@ class Receiving:
             await anomalies.hold(session, MonitorRef(org=connector.org, environment=environment.name, service=service))
         return places
 
-    async def _hear(self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Signal]) -> None:
+    async def _hear(
+        self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Signal], *, left_out: int
+    ) -> None:
         """What fires opens an incident, or joins the open one; its monitor ends it once it was over for a while."""
         environment, service = place
         ref = MonitorRef(org=connector.org, environment=environment.name, service=service)
@@ -137,20 +167,22 @@ class Receiving:
             key = ALERT, _subject(connector, signal)
             alert = opened.get(key) or known[key]
             if alert.incident_id is None or not alert.is_flapping:
-                incident = await self._open_incident(session, connector, environment, service, signal)
+                incident = await self._open_incident(session, connector, place, signal, left_out=left_out)
                 opened[key] = alert.model_copy(update={"incident_id": incident.id})
         await anomalies.put(session, ref, list(opened.values()))
         await wake_monitors(session, connector.org, {(environment.name, service)})
 
     async def _open_incident(
-        self, session: AsyncSession, connector: Connector, environment: Environment, service: str, signal: Signal
+        self, session: AsyncSession, connector: Connector, place: Place, signal: Signal, *, left_out: int
     ) -> Incident:
+        environment, service = place
         broken = Breakage(
             signature=_signature(connector, service, signal),
             title=signal.headline,
             service=service,
             environment=environment,
             workflow=signal.workflow_id,
+            meta={"left_out_alerts": left_out} if left_out else {},
             known={"connector": connector.id.shown, "key": signal.key},
         )
         return await open_incident(session, self._ledger, connector.org, broken, actor=Actor.sending(connector.id))
@@ -192,16 +224,18 @@ def _subject(connector: Connector, signal: Signal) -> str:
 
 def _taken(read: Delivery, received: Sequence[Received | Refusal]) -> Taken:
     told = Counter("refused" if isinstance(each, Refusal) else each.status for each in received)
+    missing = f"the sender left out {read.left_out} more of the same group" if read.left_out else None
     return Taken(
         stored=told["stored"] + told["counted"],
         duplicates=told["duplicate"],
         refused=told["refused"] + len(read.refused),
-        reason=read.refused[0].reason[:500] if read.refused else None,
-        first=read.first,
+        reason=read.refused[0].reason[:500] if read.refused else missing,
+        left_out=read.left_out,
     )
 
 
 def _counts(taken: Taken, *, size: int) -> DeliveryCounts:
     some = taken.stored + taken.duplicates
-    status = DeliveryStatus.TAKEN if not taken.refused else DeliveryStatus.PARTLY if some else DeliveryStatus.REFUSED
-    return DeliveryCounts(status=status, size=size, **taken.model_dump(exclude={"first"}))
+    is_whole = not taken.refused and not taken.left_out
+    status = DeliveryStatus.TAKEN if is_whole else DeliveryStatus.PARTLY if some else DeliveryStatus.REFUSED
+    return DeliveryCounts(status=status, size=size, **taken.model_dump(exclude={"left_out"}))

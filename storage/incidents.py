@@ -1,10 +1,12 @@
 """Incidents: at most one open per signature, and one row lock for all that joins or closes it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Update, func, literal_column, update
+from pydantic import JsonValue
+from sqlalchemy import Boolean, ColumnElement, Update, cast, func, literal_column, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -80,6 +82,13 @@ async def open_or_join(
     )
     row, is_fresh = (await session.execute(statement, execution_options={"populate_existing": True})).one()
     return to_value(row), is_fresh
+
+
+async def note(session: AsyncSession, incident: Incident, news: Mapping[str, JsonValue]) -> Incident:
+    """The incident with these in its `meta`."""
+    changed = update(IncidentRow).where(col(IncidentRow.id) == incident.id)
+    told = changed.values(meta=col(IncidentRow.meta).op("||")(cast(dict(news), document().type))).returning(IncidentRow)
+    return to_value((await session.scalars(told, execution_options={"populate_existing": True})).one())
 
 
 async def get(session: AsyncSession, incident: IncidentId) -> Incident:

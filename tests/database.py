@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters import secrets as sealer
+from adapters.reaching import Reach
 from adapters.secrets import MasterKeyFile
 from domain.actor import PROVISION
 from domain.base import OrgId, Value
@@ -191,7 +192,7 @@ def keyring(database: Database, kms: MasterKeyFile) -> OrgKeyring:
 
 @pytest.fixture
 def secret_store(database: Database, ledger: Ledger, keyring: OrgKeyring) -> Secrets:
-    return Secrets(database, ledger, keyring, sealer, Connectors(database, ledger, keyring, sealer, sources=()))
+    return Secrets(database, ledger, keyring, sealer, Connectors(database, ledger, keyring, sealer, sources=(), reach=Reach()))
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,33 @@
 """What Alertmanager, its API and Grafana share: an alert with labels, annotations, a beginning and an end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
 from adapters.sources.fitting import Observation, identity, moment
-from adapters.sources.reading import UnreadableError, at, expected_object, first, mapping, object_of, text
+from adapters.sources.reading import UnreadableError, at, expected_object, first, mapping, object_of, read_each, text, whole
 from adapters.sources.times import instant
 from adapters.sources.words import severity
 from domain.base import Instant
+from domain.inbound import Parsed
 from domain.signal import Signal, SignalKind
 
+_MOST_LEFT_OUT = 2**31 - 1
 _SAID_OF_THE_ALERT = ("values", "dashboardURL", "panelURL", "imageURL")
 _SAID_OF_THE_GROUP = ("receiver", "groupKey", "externalURL", "truncatedAlerts")
 
 
-def grouped(body: bytes) -> list[tuple[Any, dict[str, Any]]]:
-    """Each alert of a webhook's group, with the group.
+def read_group(body: bytes, read: Callable[[object, dict[str, Any]], Signal]) -> Parsed:
+    """Each alert of a webhook's group, read with the group.
 
-    Raises:
-        UnreadableError: it is no such group.
+    Whoever limits how many alerts a webhook holds is told no more of the others than how many they are.
     """
+    parsed = read_each(lambda: _grouped(body), lambda item: read(*item))
+    said = parsed.signals[0].payload.get("truncatedAlerts") if parsed.signals else None
+    return parsed.model_copy(update={"left_out": min(max(whole(said) or 0, 0), _MOST_LEFT_OUT)})
+
+
+def _grouped(body: bytes) -> list[tuple[Any, dict[str, Any]]]:
     group = object_of(body)
     if not isinstance(group.get("alerts"), list):
         raise UnreadableError("expected a list of alerts")
@@ -46,7 +53,7 @@ def alert_signal(
         source=source,
         kind=SignalKind.EVENT,
         ts=(ended if state == "resolved" else began) or arrived,
-        identity=identity(source, key, moment(began, arrived), state),
+        identity=identity(source, key, moment(began and _to_milliseconds(began), arrived), state),
         key=key,
         event_type=f"alert.{state}",
         severity=severity(first(labels.get("severity"), labels.get("level"), labels.get("priority"))) or "warning",
@@ -62,6 +69,11 @@ def alert_signal(
             **{name: group.get(name) for name in _SAID_OF_THE_GROUP},
         },
     ).signal()
+
+
+def _to_milliseconds(when: Instant) -> Instant:
+    """Alertmanager's webhook is more exact than its API: the same alert is known in both."""
+    return when.replace(microsecond=when.microsecond // 1000 * 1000)
 
 
 def _state(alert: Mapping[str, Any], ended: Instant | None, arrived: Instant) -> str:

@@ -12,6 +12,7 @@ class Answering:
     """What a source inherits unless its protocol wants something else."""
 
     gives_up_on_429 = False
+    can_be_asked = False
     belongs_to: str | None = None
 
     def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
@@ -20,11 +21,17 @@ class Answering:
     def address(self, inbound: Inbound) -> str | None:
         return None
 
+    def rest(self, inbound: Inbound, base: str) -> str | None:
+        return None
+
+    def with_rest(self, inbound: Inbound, answer: bytes) -> Inbound:
+        return inbound
+
     def error_of(self, signal: Signal) -> Mapping[str, JsonValue] | None:
         return None
 
     def reply(self, inbound: Inbound, taken: Taken) -> Reply:
-        return Reply(body=taken.model_dump_json(exclude={"first"}).encode())
+        return Reply(body=taken.model_dump_json(exclude={"left_out"}).encode())
 
 
 class Unyielding(Answering):

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from adapters.sources.alerts import alert_signal, grouped
+from adapters.sources.alerts import alert_signal, read_group
 from adapters.sources.answering import Unyielding
-from adapters.sources.reading import at, first, mapping, number, read_each
+from adapters.sources.reading import at, first, mapping, number
 from adapters.sources.signing import is_bearer, is_signed
 from adapters.sources.times import instant
 from domain.inbound import Inbound, Parsed
@@ -37,7 +37,7 @@ class Grafana(Unyielding):
         return is_signed(sent.encode("utf-8", "replace") + b":" + inbound.body, signature, secret) and is_fresh
 
     def parse(self, inbound: Inbound, config: Mapping[str, JsonValue]) -> Parsed:
-        return read_each(lambda: grouped(inbound.body), lambda item: self._signal(item[0], item[1], inbound))
+        return read_group(inbound.body, lambda alert, group: self._signal(alert, group, inbound))
 
     def _signal(self, alert: object, group: dict[str, Any], inbound: Inbound) -> Signal:
         org = first(at(alert, "orgId"), group.get("orgId")) or ""

@@ -10,7 +10,7 @@ from typing import Self
 from domain.base import Digest, Value
 from domain.canonical import digest
 from domain.signal import normalised
-from models.logs.masks import VARIABLE, Masks, tidy
+from models.logs.masks import LONGEST, VARIABLE, Masks, tidy
 from models.logs.records import Record
 from models.logs.traces.contract import Frame
 
@@ -53,6 +53,17 @@ class ErrorSignature(Value):
         place = _place(record.frame) if record.frame else ""
         shape = _shape(said(record)) if template is None else template
         return cls(version=VERSION, code=code, template=shape, frame=place, digest=digest([VERSION, code, shape, place]))
+
+
+def kinship(text: str) -> tuple[str, ...]:
+    """Equal only for texts that mean the same error, and much cheaper than to read them: its words and its codes.
+
+    A text with fields may name a code in any of them, and a long one differ where nobody looks: these are like none but
+    themselves.
+    """
+    if len(text) > LONGEST or "=" in text or "{" in text:
+        return (text,)
+    return (_MASKS.shape(text), *(found[0] for found in _SPOKEN.finditer(text)))
 
 
 def said(record: Record) -> str:

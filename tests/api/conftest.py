@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import cast
 
@@ -38,7 +39,7 @@ async def site(
     database: Database, ledger: Ledger, kms: MasterKeyFile, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    chosen = Settings(data=folder, temporal_ui_url=UI)
+    chosen = Settings(data=folder, temporal_ui_url=UI, reachable=(ip_network("127.0.0.2/32"),))
     engine, policy = FakeEngine(), RolePolicy()
     base = SimpleNamespace(
         database=database,

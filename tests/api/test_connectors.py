@@ -1,5 +1,7 @@
 """Connectors: who may send from outside, known by a secret that is shown once."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import column, func, select, table, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -7,8 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.identity import Role
 from tests.api.site import Person, Site
 from tests.database import Tenant
+from tests.unit.adapters.test_reaching import FORMS
 
-WANTED = {"kind": "alertmanager", "name": "the cluster's alerts", "config": {"environment": "prod", "opens_incidents": True}}
+WANTED: dict[str, Any] = {
+    "kind": "alertmanager",
+    "name": "the cluster's alerts",
+    "config": {"environment": "prod", "opens_incidents": True},
+}
 
 
 async def test_a_connector_is_made_and_read(someone: Person) -> None:
@@ -152,3 +159,30 @@ async def test_an_org_has_two_hundred_connectors_at_most(someone: Person, tenant
 
     assert (refused.status_code, "remove one" in refused.json()["detail"]) == (409, True)
     assert (await someone.post("/connectors", WANTED)).status_code == 201
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a39_no_connector_names_an_address_that_only_we_can_reach(someone: Person, form: str) -> None:
+    """422 in every form, when it is made, changed and tried; what is refused is not repeated."""
+    url = FORMS[form].format(9093)
+    made = (await someone.post("/connectors", WANTED)).json()["connector"]
+    config = WANTED["config"] | {"source_url": url}
+
+    answers = [
+        await someone.post("/connectors", WANTED | {"name": "another", "config": config}),
+        await someone.patch(f"/connectors/{made['id']}", {"config": config}),
+        await someone.post("/connectors/test", {"kind": "alertmanager", "config": config, "payload": {}}),
+    ]
+
+    assert [(each.status_code, each.json()["errors"][0]["pointer"]) for each in answers] == [(422, "/config/source_url")] * 3
+    assert url not in "".join(each.text for each in answers)
+    assert (await someone.get(f"/connectors/{made['id']}")).json()["config"]["source_url"] is None
+
+
+async def test_a_sender_that_cannot_be_asked_has_no_address(someone: Person) -> None:
+    """It would be of no use."""
+    answer = await someone.post(
+        "/connectors", {"kind": "grafana", "name": "g", "config": {"source_url": "http://127.0.0.2:3000"}}
+    )
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/config/source_url")

@@ -405,3 +405,21 @@ async def test_one_delivery_names_five_hundred_services_at_most(site: Site, some
     answer = await sender.post(notification(*(alert(service=f"s-{number}") for number in range(502))))
 
     assert (answer.json()["stored"], answer.json()["refused"]) == (500, 2)
+
+
+async def test_f29_a_webhook_that_leaves_alerts_out_is_marked(site: Site, someone: Person) -> None:
+    """The log of deliveries, the signal and the incident say how many are missing."""
+    sender = await a_sender(site, someone)
+    body = json.loads(notification(alert())) | {"truncatedAlerts": 3}
+
+    for each in (notification(alert()), json.dumps(body | {"alerts": [alert("Other"), alert()]}).encode()):
+        assert (await sender.post(each)).status_code == 202
+
+    partly, whole = (await someone.get(f"/connectors/{sender.id}/deliveries")).json()["items"]
+    assert (whole["status"], whole["reason"]) == ("taken", None)
+    assert (partly["status"], partly["stored"], partly["duplicates"]) == ("partly", 1, 1)
+    assert partly["reason"] == "the sender left out 3 more of the same group"
+    events = (await someone.get("/events")).json()["items"]
+    assert [each["payload"].get("truncatedAlerts") for each in events] == [3, None]
+    found = {each["title"]: each["meta"] for each in (await someone.get("/incidents")).json()["items"]}
+    assert found == {"Other on the shop": {"left_out_alerts": 3}, "HighErrors on the shop": {}}

@@ -17,7 +17,7 @@ import yaml
 
 from stack import ports
 from tests.api.pages import blocks, filled, run
-from tests.api.site import Person
+from tests.api.site import Person, Site
 from tests.engine import until
 from tests.peers import command
 
@@ -128,6 +128,56 @@ async def test_a_real_alertmanager_opens_an_incident(served: str, someone: Perso
 
     (incident,) = (await someone.get("/incidents")).json()["items"]
     assert (incident["service"], incident["environment"], incident["event_count"]) == ("shop", "prod", 1)
+
+
+async def test_f29_what_a_real_alertmanager_leaves_out_is_read_from_it(served: str, someone: Person, folder: Path) -> None:
+    """Its webhook holds one alert of three; the others are taken from its own API, and what is known already is known."""
+    (port,) = ports.choose(0)
+    own = f"http://127.0.0.2:{port}"
+    body = {"kind": "alertmanager", "name": "limited", "config": CONFIG | {"source_url": own}}
+    made = (await someone.post("/connectors", body)).json()
+    config = config_of("alertmanager.md", 0, served, made)
+    config["route"] |= {"group_wait": "1s", "group_interval": "1s", "group_by": ["alertname"]}
+    config["receivers"][0]["webhook_configs"][0]["max_alerts"] = 1
+    (folder / "alertmanager.yml").write_text(json.dumps(config))
+    argv = (
+        *command("prometheus-alertmanager"),
+        f"--config.file={folder}/alertmanager.yml",
+        f"--storage.path={folder}/data",
+        f"--web.listen-address=127.0.0.2:{port}",
+        "--cluster.listen-address=",
+    )
+    alerts = [ALERT | {"labels": ALERT["labels"] | {"instance": f"i-{number}"}} for number in range(3)]
+    async with running(*argv, ready=f"{own}/-/ready"), httpx2.AsyncClient(trust_env=False) as client:
+        assert (await client.post(f"{own}/api/v2/alerts", json=alerts)).status_code == 200
+
+        async def are_open() -> bool:
+            return len((await someone.get("/incidents")).json()["items"]) == 3
+
+        await until(are_open, why="all three alerts open an incident")
+
+    log = (await someone.get(f"/connectors/{made['connector']['id']}/deliveries")).json()["items"]
+    rest, limited = log[-2:]
+    assert (rest["status"], rest["stored"], rest["duplicates"]) == ("taken", 2, 1)
+    assert (limited["status"], limited["stored"]) == ("partly", 1)
+    assert {each["event_count"] for each in (await someone.get("/incidents")).json()["items"]} == {1}
+
+
+async def test_f29_an_alertmanager_that_cannot_be_asked_is_in_the_log(someone: Person, site: Site) -> None:
+    """What its webhook held is taken all the same."""
+    (port,) = ports.choose(0)
+    config = CONFIG | {"source_url": f"http://127.0.0.2:{port}"}
+    made = (await someone.post("/connectors", {"kind": "alertmanager", "name": "away", "config": config})).json()
+    alert = ALERT | {"status": "firing", "startsAt": "2026-11-20T10:00:00Z"}
+    body = {"receiver": "suture", "groupLabels": {"alertname": "HighErrors"}, "truncatedAlerts": 2, "alerts": [alert]}
+    path = f"/api/v1/ingest/alertmanager/{made['connector']['endpoint']}"
+
+    answer = await site.client.post(path, json=body, headers={"Authorization": f"Bearer {made['secret']}"})
+
+    assert (answer.status_code, answer.json()["stored"]) == (202, 1)
+    rest, limited = (await someone.get(f"/connectors/{made['connector']['id']}/deliveries")).json()["items"]
+    assert (limited["status"], rest["status"]) == ("partly", "refused")
+    assert rest["reason"].startswith("the rest could not be read: ")
 
 
 async def test_a_real_prometheus_needs_no_alertmanager(served: str, someone: Person, folder: Path) -> None:

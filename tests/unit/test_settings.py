@@ -60,6 +60,8 @@ def test_a_misspelt_name_is_refused_with_the_closest_one(refused, name, meant):
         ("SUTURE_DATABASE_URL", f"postgresql+asyncpg://u:{CANARY}@db:port/x", "expected postgresql+asyncpg"),
         ("SUTURE_OPA_URL", f"{CANARY}:8181", "String should match pattern"),
         ("SUTURE_TEMPORAL_ADDRESS", f"http://{CANARY}", "String should match pattern"),
+        ("SUTURE_REACHABLE", f"10.0.0.0/8,{CANARY}", "Input is not a valid IPv4 network"),
+        ("SUTURE_REACHABLE", "10.0.0.7/8", "Input is not a valid IPv4 network"),
         ("SUTURE_API_PORT", CANARY, "Input should be a valid integer"),
     ],
 )

@@ -74,7 +74,7 @@ and the address of suture in place of `SUTURE`."""
 
 def _example(example: Case) -> str:
     parsed = example.parse()
-    taken = Taken(stored=len(parsed.signals), refused=len(parsed.refused), first=parsed.signals[0].idempotency_key)
+    taken = Taken(stored=len(parsed.signals), refused=len(parsed.refused))
     reply = example.source.reply(example.inbound(), taken)
     signals = [_event(signal) for signal in parsed.signals]
     return f"""## Try it

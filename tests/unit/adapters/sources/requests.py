@@ -65,7 +65,8 @@ def case(named: str) -> Case:
 
 def written(parsed: Parsed) -> str:
     """What a request holds, for people."""
-    return json.dumps(parsed.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False) + "\n"
+    nothing = {"left_out"} if not parsed.left_out else set()
+    return json.dumps(parsed.model_dump(mode="json", exclude_none=True, exclude=nothing), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

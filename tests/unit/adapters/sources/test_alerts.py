@@ -1,6 +1,9 @@
 """Alertmanager's webhook, its API and Grafana: each alert on its own, known again, told apart from its end."""
 
+import json
+import re
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -127,3 +130,26 @@ def test_a_sender_whose_clock_is_wrong_keeps_its_own_time():
     ahead = only("alertmanager/firing", body=body.replace(b"2026-11-20T09:58", b"2026-11-21T09:58"))
     absurd = only("alertmanager/firing", body=body.replace(b"2026-11-20T09:58", b"9026-11-20T09:58"))
     assert (ahead.ts.day, absurd.ts) == (21, ARRIVED)
+
+
+def test_what_was_left_out_is_asked_for_by_its_group():
+    """The receiver and the labels that the group is made by, however odd their values are; a trailing slash is none of it."""
+    given = case("alertmanager/truncated")
+    group = json.loads(given.body) | {"receiver": "team-a/b", "groupLabels": {"alertname": 'a "b"\\c', "not a name": "x"}}
+    asked = urlsplit(given.source.rest(given.inbound(body=json.dumps(group).encode()), "http://am:9093/prefix/"))
+    assert (asked.netloc, asked.path) == ("am:9093", "/prefix/api/v2/alerts")
+    said = parse_qs(asked.query)
+    assert (said["filter"], said["active"], said["silenced"]) == (['alertname="a \\"b\\"\\\\c"'], ["true"], ["false"])
+    assert re.fullmatch(said["receiver"][0], "team-a/b")
+
+
+def test_an_alert_is_the_same_in_a_webhook_and_in_the_api():
+    """The API tells the beginning to the millisecond, and the state in words of its own."""
+    given = case("alertmanager/firing")
+    body = given.body.replace(b"T09:58:12.345Z", b"T09:58:12.345678901Z")
+    (alert,) = json.loads(given.body)["alerts"]
+    shown = alert | {"status": {"state": "active"}, "endsAt": "2026-11-20T10:15:00.000Z", "receivers": [{"name": "suture"}]}
+    again = given.source.with_rest(given.inbound(body=body), json.dumps([shown]).encode())
+    assert (
+        only("alertmanager/firing", body=again.body).idempotency_key == only("alertmanager/firing", body=body).idempotency_key
+    )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.sources import SOURCES
 from adapters.sources.reading import read_each
 from domain.canonical import canonical
-from domain.inbound import Inbound, Parsed
+from domain.inbound import Inbound, MappingFlaw, Parsed, Taken
 from domain.signal import Signal
 from services.ports import Source
 from tests.unit.adapters.sources.requests import ARRIVED, CASES, SECRET, Case
@@ -65,7 +65,15 @@ HEADERS = [
 def check(source: Source, inbound: Inbound, config: dict[str, Any]) -> None:
     """Ask everything that a source can be asked."""
     assert isinstance(source.is_authentic(inbound, SECRET), bool)
+    assert isinstance(source.address(inbound), str | None)
+    assert isinstance(source.flaw(config), MappingFlaw | None)
     parsed = source.parse(inbound, config)
+    assert all(isinstance(source.error_of(signal), dict | None) for signal in parsed.signals)
+    assert isinstance(source.rest(inbound, "http://am:9093"), str | None)
+    for answer in (b"", b"{}", b"[7, null]", b"\xff", inbound.body):
+        assert isinstance(source.parse(source.with_rest(inbound, answer), config), Parsed)
+    told = Taken(stored=len(parsed.signals), refused=len(parsed.refused), reason="why" if parsed.refused else None)
+    assert source.reply(inbound, told).status in (200, 202, 400)
     for signal in parsed.signals:
         assert Signal.model_validate(signal.model_dump()) == signal
         assert b"\\u0000" not in canonical(signal).replace(b"\\\\", b"")

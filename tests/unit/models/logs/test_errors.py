@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.logs.errors import VERSION, ErrorSignature, said
+from models.logs.errors import VERSION, ErrorSignature, kinship, said
 from models.logs.miner import Miner
 from models.logs.records import read
 
@@ -145,3 +145,39 @@ def test_what_was_redacted_does_not_matter():
 def test_any_text_has_a_signature(text, template):
     """The same text has the same signature each time."""
     assert ErrorSignature.of(read(text), template) == ErrorSignature.of(read(text), template)
+
+
+KIN = [
+    "order 17 is lost",
+    "order 18 is lost",
+    "order is lost",
+    "upstream answered with status 503",
+    "upstream answered with status 504",
+    "upstream answered with status 503 after 17 ms",
+    "upstream answered with status 503 after 18 ms",
+    "ORA-00942: table 17",
+    "ORA-00943: table 17",
+    "error CS0103 in line 3",
+    '{"message": "lost", "errorCode": 17}',
+    '{"message": "lost", "errorCode": 18}',
+    "msg=lost errno=17",
+    "msg=lost errno=18",
+    '2026-11-20 10:00:00 ERROR {"message": "lost", "errorCode": 17}',
+    '2026-11-20 10:00:00 ERROR {"message": "lost", "errorCode": 18}',
+    "exit code: 1",
+    "exit code: 137",
+    "(0x80070005) denied",
+    "(0x80070006) denied",
+    'Traceback (most recent call last):\n  File "/a/pay.py", line 7, in pay\nTimeoutError: 17 ms',
+    'Traceback (most recent call last):\n  File "/a/pay.py", line 9, in pay\nTimeoutError: 18 ms',
+    'Traceback (most recent call last):\n  File "/a/ask.py", line 9, in ask\nTimeoutError: 18 ms',
+    "x" * 5_000 + " one",
+    "x" * 5_000 + " two",
+]
+
+
+@pytest.mark.parametrize("one", KIN)
+def test_texts_of_one_kin_are_one_error(one: str):
+    """Whatever is told apart by its signature is told apart by its kinship; numbers in a sentence are neither."""
+    assert [each for each in KIN if kinship(each) == kinship(one) and signature(each).digest != signature(one).digest] == []
+    assert kinship("order 17 is lost") == kinship("order 18 is lost")
