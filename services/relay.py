@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from domain.actor import Actor
 from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId
 from domain.errors import HealError, UnavailableError
 from domain.identity import SwitchLevel
@@ -23,11 +24,17 @@ from storage.outbox import CHANNEL, Letter, Outbox, Post
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from sqlalchemy.ext.asyncio import AsyncSession
+
 _POLL = timedelta(seconds=1)
 _MEASURE = timedelta(seconds=5)
 _LONGEST = timedelta(minutes=5)
 _ANSWER_WITHIN = timedelta(seconds=5)
 _WORKFLOWS = 10_000
+_TRIES = 3
+"""Of a letter whose delivery fails in a way that nobody expects; for an engine that is away it waits as long as it takes."""
+
+RELAY = Actor.part("relay")
 
 log = logging.getLogger("suture.relay")
 
@@ -140,10 +147,29 @@ class Relay:
             await self._note_refusal(post, error)
             await self._outbox.delivered(post)
         except Exception as error:
-            await self._outbox.postpone(post, by=_pause(post.attempts), reason=type(error).__name__)
+            await self._try_again_or_lay_aside(post, reason=type(error).__name__)
             raise
         else:
             await self._outbox.delivered(post)
+
+    async def _try_again_or_lay_aside(self, post: Post, *, reason: str) -> None:
+        """What nobody expected may come once; what comes each time is no letter that can be delivered."""
+        if post.attempts + 1 < _TRIES:
+            await self._outbox.postpone(post, by=_pause(post.attempts), reason=reason)
+            return
+        await self._database.retrying(post.org, lambda session: self._enter_dead_letter(session, post, reason))
+        await self._outbox.lay_aside(post, reason=reason)
+
+    async def _enter_dead_letter(self, session: "AsyncSession", post: Post, reason: str) -> None:
+        await self._ledger.append(
+            session,
+            post.org,
+            "letter.laid_aside",
+            actor=RELAY,
+            resource_type="letter",
+            resource_id=str(post.id),
+            after={"kind": str(post.kind), "tries": post.attempts + 1, "reason": reason},
+        )
 
     async def _hand_over(self, post: Post) -> None:
         said = {key: str(value) for key, value in post.payload.items()}

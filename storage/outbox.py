@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, cast, func, literal, update
+from sqlalchemy import ColumnElement, cast, func, literal, literal_column, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -21,6 +21,8 @@ from storage.leader import Lead, lead
 
 _LEADER = 0x5075_7265
 CHANNEL = "suture_outbox"
+NEVER: ColumnElement[datetime] = literal_column("timestamptz 'infinity'")
+"""When a dead letter is due: one that was laid aside."""
 
 
 class Letter(StrEnum):
@@ -117,9 +119,10 @@ class Outbox:
                 return [_to_post(row) for row in await session.scalars(statement)]
 
     async def waiting(self) -> tuple[int, timedelta]:
-        """How many letters are undelivered, and for how long the oldest is overdue."""
+        """How many letters are to be delivered yet, and for how long the oldest is overdue."""
+        is_waiting = col(OutboxRow.delivered_at).is_(None) & (col(OutboxRow.due_at) < NEVER)
         overdue = func.max(func.suture.now() - col(OutboxRow.due_at))
-        statement = select(func.count(), overdue).select_from(OutboxRow).where(col(OutboxRow.delivered_at).is_(None))
+        statement = select(func.count(), overdue).select_from(OutboxRow).where(is_waiting)
         with translated():
             async with self._engine.connect() as connection:
                 row: Any = (await connection.execute(statement)).one()
@@ -130,6 +133,10 @@ class Outbox:
 
     async def postpone(self, post: Post, *, by: timedelta, reason: str) -> None:
         await self._change(post, due_at=func.suture.now() + by, attempts=post.attempts + 1, last_error=reason[:500])
+
+    async def lay_aside(self, post: Post, *, reason: str) -> None:
+        """It is due never again, unless a person sets another time."""
+        await self._change(post, due_at=NEVER, attempts=post.attempts + 1, last_error=reason[:500])
 
     async def _change(self, post: Post, **values: Any) -> None:
         statement = update(OutboxRow).where(col(OutboxRow.org_id) == post.org, col(OutboxRow.id) == post.id).values(**values)

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -16,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.api.senders import EXAMPLES, Sender, keyed, sender
 from tests.api.site import EVERY, Person, Site
 from tests.database import FoundOrg
-from tests.faults.report import FULL
+from tests.faults.report import FULL, counted
 from tests.unit.adapters.sources.requests import CASES, Case
 from tests.unit.adapters.sources.test_hostile import HOSTILE, places
 
@@ -61,6 +63,9 @@ VALUES: dict[str, bytes] = {
     "an empty object": b"{}",
     "a lie": b"false",
 }
+SEED = 20_261_127
+MUTANTS = counted(120)
+INSERTED = (b"\x00", b"\xff", b"{", b"[", b'"', b"\\u0000", b"\\ud800", b"1e999", b"NaN", b",", b"-", b"9" * 400, b"\x80" * 12)
 COUNT = text("select count(*) from signals where org_id = :org")
 LATEST = text("select source, ts, text, labels, payload from signals where org_id = :org order by id desc limit :most")
 PROTOBUF = [each for each in CASES if "protobuf" in each.name]
@@ -123,6 +128,15 @@ async def test_a41_protobuf_that_is_cut_or_damaged_does_no_harm(senders: dict[st
                 await watch.check(await sending.post(body, content_type="application/x-protobuf"), f"at {at}")
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a41_a_damaged_delivery_does_no_harm(senders: dict[str, Sender], watch: "Watch", case: Case) -> None:
+    """Real requests of which bytes were turned over, lost, doubled or put in, signed as if they were whole."""
+    dice, sending = random.Random(f"{SEED} {case}"), replace(senders[case.kind], example=case)
+    async with watch.over(sending):
+        for number in range(MUTANTS):
+            await watch.check(await sending.post(_damaged(case.body, dice)), f"mutant {number} of {case}, seed {SEED}")
+
+
 class Watch:
     """Knows what is stored of the org, and so whether a refused delivery has left anything."""
 
@@ -162,6 +176,22 @@ class Watch:
         shown = [(each["source"], each["text"], each["labels"], each["payload"]) for each in answer.json()["items"]]
         assert shown == kept
         assert all(2000 <= row["ts"].year < 2100 for row in rows)
+
+
+def _damaged(body: bytes, dice: random.Random) -> bytes:
+    content = bytearray(body)
+    for _ in range(dice.randint(1, 4)):
+        at = dice.randrange(len(content) + 1)
+        match dice.choice(("turn", "lose", "double", "put")):
+            case "turn" if at < len(content):
+                content[at] ^= dice.randint(1, 255)
+            case "lose":
+                del content[at : at + dice.randint(1, 40)]
+            case "double":
+                content[at:at] = content[at : at + dice.randint(1, 400)]
+            case _:
+                content[at:at] = dice.choice(INSERTED)
+    return bytes(content)
 
 
 def _spoilt(kind: str, raw: bytes, *, nth: int) -> Iterator[bytes]:

@@ -143,7 +143,7 @@ async def test_a_decision_that_is_refused_late_leaves_a_trace(post):
 
 
 async def test_a_letter_that_cannot_be_read_holds_up_no_other(post):
-    """It waits longer and longer, with the reason beside it."""
+    """It is tried again, with the reason beside it."""
     await post.write(Letter.CARRY_PLAN, {"plan": "no plan"})
     async with post.relay() as ears:
         await post.write(Letter.WAKE, {"workflow_id": "run/y"})
