@@ -26,6 +26,7 @@ _NO_RUN = str(UUID(int=1))
 log = logging.getLogger("suture.activities")
 STAGES = {
     "fail_run": "signal.ingest",
+    "judge_anomalies": "anomaly.detect",
     "diagnose": "rca.hypothesize",
     "plan_fix": "fix.plan",
     "plan_recovery": "fix.plan",

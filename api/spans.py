@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     ("POST", "/events"): "signal.ingest",
+    ("POST", "/ai/anomaly/detect"): "anomaly.detect",
     ("POST", "/fix/plan"): "fix.plan",
     ("POST", "/fix/preflight"): "preflight",
     ("POST", "/fix/execute"): "execute",

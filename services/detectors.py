@@ -63,8 +63,8 @@ async def reconsider(session: AsyncSession, ledger: Ledger, org: OrgId, names: C
         if (name in chosen and chosen[name].by_person) or first_mode(name) is not DetectorMode.SHADOW:
             continue
         tally = await store.tally(session, name)
-        if (mode := earned(tally, _precision(tally), present)) is not present:
-            await store.choose(session, org, name, mode, by_person=False)
+        mode = earned(tally, _precision(tally), present)
+        if mode is not present and await store.choose(session, org, name, mode, by_person=False):
             await _enter(session, ledger, org, actor, name, present, mode)
 
 

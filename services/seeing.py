@@ -69,7 +69,7 @@ class Seeing:
                 raise NotFoundError(f"no service {service} is watched in {environment}")
             at = await now(session)
             sums = await rollups.of_service(session, ref, window.minutes, since=window.began(at), until=at)
-        return view(sums, service=service, environment=environment, window=window, now=at)
+        return await asyncio.to_thread(view, sums, service=service, environment=environment, window=window, now=at)
 
 
 def _group(found: Variants) -> TemplateGroup:

@@ -49,12 +49,14 @@ async def chosen(session: AsyncSession) -> dict[str, Chosen]:
     return {row.detector: Chosen.model_validate(row.model_dump(exclude={"org_id"})) for row in found}
 
 
-async def choose(session: AsyncSession, org: OrgId, detector: str, mode: DetectorMode, *, by_person: bool) -> None:
+async def choose(session: AsyncSession, org: OrgId, detector: str, mode: DetectorMode, *, by_person: bool) -> bool:
+    """Whether it counts now: a record changes nothing that a person has chosen, not even at the same moment."""
     values = {"mode": str(mode), "by_person": by_person, "changed_at": func.suture.now()}
     statement = insert(DetectorRow).values(org_id=org, detector=detector, **values)
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=[col(DetectorRow.org_id), col(DetectorRow.detector)], set_=values)
-    )
+    kept = None if by_person else col(DetectorRow.by_person).is_(False)
+    key = [col(DetectorRow.org_id), col(DetectorRow.detector)]
+    changed = statement.on_conflict_do_update(index_elements=key, set_=values, where=kept).returning(col(DetectorRow.detector))
+    return await session.scalar(changed) is not None
 
 
 async def tally(session: AsyncSession, detector: str) -> Tally:

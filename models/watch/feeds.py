@@ -57,8 +57,7 @@ class Feeds:
         feed, at = heard
         waited = at - feed.last if feed.last else timedelta(0)
         found = feed.observe(at, [1.0])
-        self._came[subject] = at
-        self._told.pop(subject, None)
+        self._remember(subject, at)
         is_odd = found.score >= TOLD and waited >= LEAST
         seen.append(
             Observation(
@@ -97,6 +96,14 @@ class Feeds:
     def unkept(self) -> list[Learnt]:
         """What has been learnt since this was last asked."""
         return [*self._feeds.unkept(), *self._kinds.unkept()]
+
+    def _remember(self, subject: str, at: datetime) -> None:
+        """What is watched no more, as another has taken its place, is forgotten."""
+        self._came[subject] = at
+        self._told.pop(subject, None)
+        if len(self._came) > MOST_FEEDS:
+            self._came = {each: came for each, came in self._came.items() if each in self._feeds}
+            self._told = {each: told for each, told in self._told.items() if each in self._feeds}
 
     def _late(self, subject: str, feed: Freshness, last: datetime, now: datetime) -> Observation | None:
         found = feed.observe(now, [None])

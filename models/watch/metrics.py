@@ -13,7 +13,7 @@ from models.detectors.contract import Detector
 from models.detectors.duration import Duration
 from models.detectors.outlier import Outlier
 from models.detectors.volume import Volume
-from models.watch.subjects import LONGEST, State, Subjects
+from models.watch.subjects import LONGEST, SILENT, State, Subjects
 
 D = TypeVar("D", bound=Detector)
 DETECTOR, CHANGE, DURATION, VOLUME = "outlier", "change", "duration", "volume"
@@ -91,7 +91,10 @@ class Metrics:
         minute = at.replace(second=0, microsecond=0)
         known = self._means.get(subject)
         if known is None and len(self._means) >= MOST_LEVELS:
-            return None
+            oldest = min(self._means, key=lambda each: self._means[each].minute)
+            if minute - self._means[oldest].minute < SILENT:
+                return None
+            del self._means[oldest]
         ended = known if known is not None and minute > known.minute else None
         if known is None or ended is not None:
             known = self._means[subject] = _Mean(minute)

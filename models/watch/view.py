@@ -7,6 +7,7 @@ do: a line is a thing done, and one of an error a thing that failed.
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from domain.base import Instant, Value
 from domain.service_view import Figure, Part, ServiceView, State, Window
@@ -45,10 +46,11 @@ def view(sums: Sequence[Sum], *, service: str, environment: str, window: Window,
     lines = [each for each in sums if each.kind == "log"]
     length = timedelta(minutes=window.minutes)
     places = [since + length * number for number in range(window.parts)]
-    parts = [
-        _part([each for each in metrics if each.at == at], [each for each in lines if each.at == at], at, min(length, now - at))
-        for at in places
-    ]
+    by_part: dict[Instant, list[Sum]] = {at: [] for at in places}
+    for each in sums:
+        if each.at in by_part:
+            by_part[each.at].append(each)
+    parts = [_part(of_it, at, min(length, now - at)) for at, of_it in by_part.items()]
     return ServiceView(
         service=service,
         environment=environment,
@@ -65,7 +67,9 @@ def view(sums: Sequence[Sum], *, service: str, environment: str, window: Window,
     )
 
 
-def _part(metrics: Sequence[Sum], lines: Sequence[Sum], at: Instant, length: timedelta) -> Part:
+def _part(sums: Sequence[Sum], at: Instant, length: timedelta) -> Part:
+    metrics = [each for each in sums if each.kind == "metric"]
+    lines = [each for each in sums if each.kind == "log"]
     return Part(
         at=at,
         rate=_rate(metrics, lines, length).value,
@@ -100,8 +104,8 @@ def _duration(metrics: Sequence[Sum]) -> Figure:
     """Those that are told in milliseconds are a thousandth; where both are, what is told in seconds counts."""
     by_unit: dict[bool, list[Sum]] = {True: [], False: []}
     for each in metrics:
-        if (found := _DURATION.search(each.subject)) is not None:
-            by_unit[(found[1] or "s").startswith("m")].append(each)
+        if (is_milli := _is_milli(each.subject)) is not None:
+            by_unit[is_milli].append(each)
     is_short = not by_unit[False]
     told = _told(by_unit[is_short], _DURATION)
     return _figure(told, "s", times=0.001 if is_short else 1.0)
@@ -109,7 +113,7 @@ def _duration(metrics: Sequence[Sum]) -> Figure:
 
 def _resources(metrics: Sequence[Sum], pattern: re.Pattern[str], unit: str) -> tuple[Figure, ...]:
     """A figure for each metric, by its name."""
-    names = sorted({each.subject for each in metrics if pattern.search(each.subject)})
+    names = sorted({each.subject for each in metrics if _matches(pattern, each.subject)})
     return tuple(
         _figure(_told([each for each in metrics if each.subject == name], pattern), unit) for name in names[:MOST_RESOURCES]
     )
@@ -117,7 +121,7 @@ def _resources(metrics: Sequence[Sum], pattern: re.Pattern[str], unit: str) -> t
 
 def _told(metrics: Iterable[Sum], pattern: re.Pattern[str]) -> _Told | None:
     """Of all metrics of such a name together; None when none of them came."""
-    found = [each for each in metrics if pattern.search(each.subject) and each.total is not None]
+    found = [each for each in metrics if _matches(pattern, each.subject) and each.total is not None]
     if not found:
         return None
     count = sum(each.count for each in found)
@@ -129,6 +133,19 @@ def _told(metrics: Iterable[Sum], pattern: re.Pattern[str]) -> _Told | None:
         last_at=max(each.at for each in found),
         source=names.pop() if len(names) == 1 else ", ".join(sorted({_name(each) for each in names})),
     )
+
+
+@lru_cache(maxsize=50_000)
+def _matches(pattern: re.Pattern[str], subject: str) -> bool:
+    """A name is asked about in each part of a window."""
+    return pattern.search(subject) is not None
+
+
+@lru_cache(maxsize=10_000)
+def _is_milli(subject: str) -> bool | None:
+    """Whether a duration of that name is in milliseconds; None when it is no duration."""
+    found = _DURATION.search(subject)
+    return None if found is None else (found[1] or "s").startswith("m")
 
 
 def _name(subject: str) -> str:

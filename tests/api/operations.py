@@ -55,7 +55,7 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/ai/anomaly/detect"): lambda ids: {"execution_time_s": 930, "failure_count_1h": 4, "cpu_percent": 97},
     ("put", "/api/v1/detectors/{detector}"): lambda ids: {"mode": "shadow"},
     ("put", "/api/v1/log-patterns"): lambda ids: {
-        "service": "checkout",
+        "service": "watched",
         "environment": "prod",
         "expressions": ["%{LOGLEVEL:level} %{GREEDYDATA:message}"],
     },
@@ -76,7 +76,7 @@ class Operation(NamedTuple):
     def at(self, ids: Ids) -> str:
         """The path with these ids in it."""
         return self.path.format_map(
-            {"seq": "1", "environment": "dev", "name": "password", "detector": "burst", "service": "checkout"} | dict(ids)
+            {"seq": "1", "environment": "dev", "name": "password", "detector": "burst", "service": "watched"} | dict(ids)
         )
 
     def body(self, ids: Ids) -> Any:

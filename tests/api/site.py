@@ -169,6 +169,7 @@ async def everything(site: Site, tenant: Tenant) -> Incident:
     event = await by.post("/events", {"event_type": "deploy", "payload": {"n": 1}})
     workflow = await by.post("/workflows", {"name": f"w-{named}"})
     connector = await by.post("/connectors", {"kind": "alertmanager", "name": f"c-{named}"})
+    await by.post("/signals/ingest", [{"kind": "log", "text": "x", "service": "watched", "environment": "prod"}])
     decision = await by.get("/decisions?limit=1")
     made.ids |= {
         "event_id": event.json()["event_id"],

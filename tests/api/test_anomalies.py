@@ -180,3 +180,16 @@ async def test_templates_that_say_nearly_the_same_are_shown_as_one(someone: Pers
     )
     assert (disk["count"], disk["members"]) == (1, [disk["number"]])
     assert len((await someone.get(f"{path}&limit=1")).json()["items"]) == 1
+
+
+async def test_a_person_closes_an_incident_as_a_false_alarm(someone: Person) -> None:
+    """It says so ever after, and the ledger who said it; one that was none is closed without a word."""
+    opened = [(await someone.post("/incidents/open", {"title": title, "service": "shop"})).json()["id"] for title in ("a", "b")]
+    false = (await someone.patch(f"/incidents/{opened[0]}", {"status": "resolved", "false_alarm": True})).json()
+    mended = (await someone.patch(f"/incidents/{opened[1]}", {"status": "resolved"})).json()
+    story = (await someone.get(f"/incidents/{opened[0]}/timeline")).json()["items"]
+
+    assert (false["status"], false["meta"]) == ("resolved", {"false_alarm": True})
+    assert (mended["status"], mended["meta"]) == ("resolved", {})
+    assert (story[-1]["action"], story[-1]["after_json"]) == ("incident.resolved", {"false_alarm": True})
+    assert story[-1]["actor_id"] == someone.caller.id.shown

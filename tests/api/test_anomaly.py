@@ -1,11 +1,9 @@
 """Whoever asks how odd a run is gets an answer, with reasons and what to do."""
 
-import asyncio
 import random
 
 import pytest
 
-from services.detecting import AT_ONCE, WAITING
 from tests.api.site import Person
 
 SPEC = {"execution_time_s": 930.0, "failure_count_1h": 4, "cpu_percent": 97.5}
@@ -71,14 +69,3 @@ async def test_what_cannot_be_judged_is_refused_precisely(
 
     assert answer.status_code == 422
     assert (flaw["pointer"], flaw["message"][: len(sentence)]) == (pointer, sentence)
-
-
-async def test_too_many_at_once_are_told_to_come_again(someone: Person) -> None:
-    """As many as there is room for are judged; the others are refused at once, and nobody is kept waiting for long."""
-    asked = SPEC | {"history": USUAL}
-    answers = await asyncio.gather(*(someone.post("/ai/anomaly/detect", asked) for _ in range(AT_ONCE + WAITING + 20)))
-    statuses = [each.status_code for each in answers]
-
-    assert {*statuses} <= {200, 503}
-    assert statuses.count(200) >= AT_ONCE + WAITING
-    assert (await someone.post("/ai/anomaly/detect", asked)).status_code == 200

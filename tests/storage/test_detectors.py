@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 async def choose(service, detector, mode, *, by_person=True):
     async with service.database.transaction(service.tenant.org) as session:
-        await detectors.choose(session, service.tenant.org, detector, mode, by_person=by_person)
+        return await detectors.choose(session, service.tenant.org, detector, mode, by_person=by_person)
 
 
 async def alarms(service, detector, many, *, ago=timedelta(0), status=AnomalyStatus.OVER):
@@ -188,6 +188,9 @@ async def test_a_persons_choice_outlasts_every_record(service, ledger):
     await an_incident(service)
 
     assert await modes(service, ledger, "change", "novelty") == [DetectorMode.SHADOW, DetectorMode.PAGE]
+    assert await choose(service, "change", DetectorMode.ALERT, by_person=False) is False
+    assert await modes(service, ledger, "change") == [DetectorMode.SHADOW]
+    assert await choose(service, "change", DetectorMode.ALERT) is True
 
 
 async def test_the_end_of_an_anomaly_has_its_detector_thought_over(service):
