@@ -140,15 +140,17 @@ async def _counts(counting: Any) -> dict[str, int]:
 
 def show(order: Order, sent: Sent, behind: float, held: float, incidents: dict[str, float], counts: dict[str, int]) -> None:
     stored = sent.items.get("stored", 0)
-    per_minute = 60 * (stored + sent.items.get("counted", 0)) / sent.took_s
+    counted = sent.items.get("counted", 0)
     answers = sorted(sent.answers_s)
     waits = sorted(incidents[name] - at for name, at in sent.bursts.items() if name in incidents)
     missed = len(sent.bursts) - len(waits)
     figures: dict[str, Any] = {
-        "lines_per_minute": round(per_minute),
+        "lines_per_min": round(60 * (stored + counted) / sent.took_s),
         "answered_stored": stored,
+        "answered_counted": counted,
         "found_stored": counts["stored"],
         "added_up": counts["added_up"],
+        "lost": stored - counts["stored"] + stored + counted - counts["added_up"],
         "templates": counts["templates"],
         "answer_p50_ms": round(1000 * statistics.median(answers)),
         "answer_p99_ms": round(1000 * answers[int(0.99 * (len(answers) - 1))]),
