@@ -1,8 +1,9 @@
 """How many batches may be in work at once: one more for each that was quick, far fewer after one that was slow (AIMD)."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
 
 from domain.errors import HealError, OverloadedError
@@ -13,6 +14,9 @@ SLOW = timedelta(seconds=2)
 CALM = timedelta(seconds=5)
 """How long a storm lasts after the last such batch."""
 _LEAST, _MOST = 2, 32
+_AT_ONCE = 4
+"""Fewer than a process has connections, so that a burst leaves some to whoever asks for little; an org's own batches wait
+for each other at its ledger anyway."""
 _LESS = 0.7
 _LESS_AFTER = 1.0  # seconds: what was begun before the limit fell says nothing of the new one
 
@@ -28,6 +32,7 @@ class Admission:
         self._clock = clock
         self._limit = float(_MOST)
         self._in_work = 0
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._stormy_until = self._lowered_at = -1e9
 
     @contextmanager
@@ -51,6 +56,10 @@ class Admission:
             self._learn(self._clock() - began)
         finally:
             self._in_work -= 1
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """For the time that a batch holds a connection; they take turns in the order they came."""
+        return self._turns
 
     @property
     def is_stormy(self) -> bool:

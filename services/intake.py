@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,6 +29,8 @@ from services.suspecting import wake_monitors
 from storage import identity as identities
 from storage import signals
 from storage.engine import Database, new_id, new_ids
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Intake:
 
         with self.place():
             lot = await self.ready(caller.org, batch)
-            return await self._database.retrying(caller.org, work)
+            return await self.in_turn(caller.org, work)
 
     async def receive(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received, ...]:
         """Store a batch: every item is durable when this returns.
@@ -90,7 +93,7 @@ class Intake:
 
         with self.place():
             lot = await self.ready(caller.org, batch)
-            return await self._database.retrying(caller.org, work)
+            return await self.in_turn(caller.org, work)
 
     def place(self) -> AbstractContextManager[None]:
         """For the time that a batch is in work.
@@ -99,6 +102,11 @@ class Intake:
             OverloadedError: there is none; nothing was done.
         """
         return self._admission.place()
+
+    async def in_turn(self, org: OrgId, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run `work` in a transaction of its own, which may be repeated, when the batches before have had theirs."""
+        async with self._admission.turn():
+            return await self._database.retrying(org, work)
 
     async def ready(self, org: OrgId, batch: Sequence[Signal]) -> Lot:
         """As it is stored, folded in a storm; before the transaction, whose locks are not for the time this takes, and beside

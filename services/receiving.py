@@ -112,7 +112,7 @@ class Receiving:
             await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
             return taken
 
-        return await self._database.retrying(connector.org, work)
+        return await self._intake.in_turn(connector.org, work)
 
     async def _take_rest(self, connector: Connector, source: Source, inbound: Inbound, base: str) -> None:
         """What the sender left out, as it shows it itself; in the log of deliveries it is one of its own."""
