@@ -167,12 +167,14 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     from services.planning import Planning
     from services.receiving import Receiving
     from services.recovery import Recovery
+    from services.redacting import Redacting
     from services.runs import Runs
     from services.trials import Trials
 
     database, ledger, guard = base.database, base.ledger, Guard(region=chosen.region)
     decisions, catalog = Decisions(database), {each.name: each for each in CATALOG}
-    intake = Intake(database, ledger, guard, OrgRedactors(base.hmac_key), Admission())
+    redacting = Redacting(database, ledger, OrgRedactors(base.hmac_key))
+    intake = Intake(database, ledger, guard, redacting, Admission())
     sources = {each.kind: each for each in SOURCES}
     planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
     return {
@@ -186,6 +188,7 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
         "planning": planning,
         "receiving": Receiving(database, ledger, intake, connectors, sources, Reach(chosen.reachable)),
         "trials": Trials(connectors, intake, sources),
+        "redacting": redacting,
         "recovery": Recovery(database, ledger, guard, planning),
         "runs": Runs(database, ledger, guard, intake, lease=chosen.lease),
     }

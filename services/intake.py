@@ -24,7 +24,7 @@ from services.guard import Guard
 from services.ledger import Ledger
 from services.lots import Lot, lot_of
 from services.opening import Breakage, open_incident
-from services.ports import Redactors
+from services.redacting import Redacting
 from services.suspecting import wake_monitors
 from storage import identity as identities
 from storage import signals
@@ -55,11 +55,11 @@ class Refusal(Value):
 
 
 class Intake:
-    def __init__(self, database: Database, ledger: Ledger, guard: Guard, redactors: Redactors, admission: Admission) -> None:
+    def __init__(self, database: Database, ledger: Ledger, guard: Guard, redacting: Redacting, admission: Admission) -> None:
         self._database = database
         self._ledger = ledger
         self._guard = guard
-        self._redactors = redactors
+        self._redacting = redacting
         self._admission = admission
 
     async def ingest(self, caller: Caller, batch: Sequence[Signal]) -> tuple[Received | Refusal, ...]:
@@ -111,7 +111,8 @@ class Intake:
     async def ready(self, org: OrgId, batch: Sequence[Signal]) -> Lot:
         """As it is stored, folded in a storm; before the transaction, whose locks are not for the time this takes, and beside
         the loop."""
-        return await asyncio.to_thread(lot_of, batch, self._redactors.of(org), is_folded=self._admission.is_stormy)
+        redactor = await self._redacting.of(org)
+        return await asyncio.to_thread(lot_of, batch, redactor, is_folded=self._admission.is_stormy)
 
     async def store(self, session: AsyncSession, org: OrgId, lot: Lot, *, actor: Actor) -> tuple[Received | Refusal, ...]:
         """As `ingest`, in the caller's transaction and for whoever `actor` is."""

@@ -25,6 +25,7 @@ from domain.policy import (
     Tier,
 )
 from domain.preflight import DryRun
+from domain.redaction import RedactionFlaw, RedactionPolicy
 from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from domain.signal import Signal
 from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
@@ -38,8 +39,11 @@ class Redactor(Protocol):
 
 
 class Redactors(Protocol):
-    def of(self, org: OrgId) -> Redactor:
+    def of(self, org: OrgId, policy: RedactionPolicy) -> Redactor:
         """The org's own: it marks a value alike wherever the org meets it."""
+
+    def flaw(self, policy: RedactionPolicy) -> RedactionFlaw | None:
+        """What is wrong with a policy, if anything; it repeats no pattern."""
 
 
 class Source(Protocol):

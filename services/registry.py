@@ -27,6 +27,7 @@ from services.ports import Blobs, Policy, Spans
 from services.principals import Principals
 from services.receiving import Receiving
 from services.recovery import Recovery
+from services.redacting import Redacting
 from services.runs import Runs
 from services.secrets import Secrets
 from services.seeing import Seeing
@@ -64,6 +65,7 @@ class Services:
     receiving: Receiving
     trials: Trials
     recovery: Recovery
+    redacting: Redacting
     runs: Runs
     secrets: Secrets
     seeing: Seeing

@@ -46,6 +46,7 @@ BODIES: Mapping[tuple[str, str], Callable[[Ids], Any]] = {
     ("post", "/api/v1/recovery/replay"): lambda ids: {"execution_id": ids["execution_id"], "reason": "again"},
     ("put", "/api/v1/kill-switches"): lambda ids: {"workflow_id": ids["workflow_id"], "is_active": True, "reason": "x"},
     ("put", "/api/v1/automatic"): lambda ids: {"released": False},
+    ("put", "/api/v1/redaction"): lambda ids: {"rules": [{"kind": "CASE", "pattern": "case ([0-9]{6})"}]},
     ("put", "/api/v1/quotas"): lambda ids: {"name": "runs", "per_minute": 5},
     ("post", "/api/v1/principals"): lambda ids: {"name": "another"},
     ("patch", "/api/v1/principals/{principal_id}"): lambda ids: {"name": "renamed"},

@@ -17,6 +17,7 @@ from adapters.codec import ENCODING, OrgCodec
 from adapters.redaction import OrgRedactors
 from domain.base import OrgId
 from domain.incident import Status
+from domain.redaction import RedactionPolicy
 from services.keyring import OrgKeyring
 from tests.api.senders import EXAMPLES, keyed, sender
 from tests.api.site import EVERY, Person
@@ -227,7 +228,7 @@ async def test_a45_a_refusal_repeats_no_secret(world, tenant, add_person, tmp_pa
 
 def test_a45_recall_and_false_hits_of_redaction() -> None:
     """Of two hundred times twenty-one secrets at least 98 of 100 are found; of ordinary lines at most 2 of 100 change."""
-    redactor = OrgRedactors(HMAC_KEY).of(OrgId(int=7))
+    redactor = OrgRedactors(HMAC_KEY).of(OrgId(int=7), RedactionPolicy())
     planted = [each for seed in range(200) for each in secrets_of(seed).values()]
 
     missed = [each.whole for each in planted if each.core in redactor.text(f"cannot log in with {each.whole} today")]

@@ -20,6 +20,7 @@ from services.admission import Admission
 from services.guard import Guard
 from services.intake import Intake
 from services.ledger import Ledger
+from services.redacting import Redacting
 from storage.engine import Database, open_engine
 from tests.database import HMAC_KEY, Tenant
 from tests.faults import checker
@@ -44,7 +45,7 @@ def a_signal(key: str) -> Signal:
 
 def intake(database: Database) -> Intake:
     guard = Guard(region="local", defaults={"signals": 10_000_000, "runs": 10_000})
-    return Intake(database, Ledger(), guard, OrgRedactors(HMAC_KEY), Admission())
+    return Intake(database, Ledger(), guard, Redacting(database, Ledger(), OrgRedactors(HMAC_KEY)), Admission())
 
 
 @asynccontextmanager

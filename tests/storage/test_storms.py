@@ -13,6 +13,7 @@ from domain.signal import Signal, SignalKind
 from services.admission import STORMY, Admission
 from services.guard import Guard
 from services.intake import Intake, Received, Refusal
+from services.redacting import Redacting
 from services.switches import Switches
 from storage import log_templates
 from storage.engine import now
@@ -42,7 +43,7 @@ def admission(clock):
 
 @pytest.fixture
 def intake(database, ledger, admission):
-    return Intake(database, ledger, Guard(region="local"), OrgRedactors(HMAC_KEY), admission)
+    return Intake(database, ledger, Guard(region="local"), Redacting(database, ledger, OrgRedactors(HMAC_KEY)), admission)
 
 
 @pytest.fixture
