@@ -93,10 +93,11 @@ def _use_cases(base: Base, chosen: "Settings") -> dict[str, Any]:
 def _connectors(base: Base, chosen: "Settings") -> "Connectors":
     from adapters import secrets as sealer
     from adapters.reaching import Reach
+    from adapters.redaction import PatternRedactor
     from adapters.sources import SOURCES
     from services.connectors import Connectors
 
-    return Connectors(base.database, base.ledger, base.keyring, sealer, SOURCES, Reach(chosen.reachable))
+    return Connectors(base.database, base.ledger, base.keyring, sealer, SOURCES, Reach(chosen.reachable), PatternRedactor())
 
 
 def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:

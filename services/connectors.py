@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 
-from pydantic import Field, SecretStr
+from pydantic import Field, JsonValue, SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
@@ -16,7 +16,7 @@ from domain.identity import Caller
 from domain.signal import SignalKind
 from services.keyring import OrgKeyring
 from services.ledger import Ledger
-from services.ports import Reach, Sealer, Source
+from services.ports import Reach, Redactor, Sealer, Source
 from storage import connectors as store
 from storage import identity
 from storage.engine import Database, new_id, new_ids, repeatable
@@ -58,9 +58,16 @@ class Issued(Value):
 
 class Connectors:
     def __init__(
-        self, database: Database, ledger: Ledger, keyring: OrgKeyring, sealer: Sealer, sources: Collection[Source], reach: Reach
+        self,
+        database: Database,
+        ledger: Ledger,
+        keyring: OrgKeyring,
+        sealer: Sealer,
+        sources: Collection[Source],
+        reach: Reach,
+        credentials: Redactor,
     ) -> None:
-        """Sources that belong to another's connectors take the same mapping."""
+        """Sources that belong to another's connectors take the same mapping. `credentials` finds what should be a secret."""
         self._database = database
         self._ledger = ledger
         self._keyring = keyring
@@ -68,9 +75,11 @@ class Connectors:
         self._kinds = {source.belongs_to or source.kind: source for source in sources}
         self._asked = {source.kind for source in sources if source.can_be_asked}
         self._reach = reach
+        self._credentials = credentials
 
     async def create(self, caller: Caller, wanted: NewConnector) -> Issued:
-        """Raises ConflictError, InvalidError, NotFoundError: nothing is created."""
+        """Raises ConflictError, InvalidError, NotFoundError: nothing is created. A name or config with a credential is invalid."""
+        self._check_secrets(wanted.name, wanted.config)
         self._check_config(wanted.kind, wanted.config)
         await self._check_reach(wanted.config)
         secret = _secret(wanted.secret)
@@ -91,6 +100,7 @@ class Connectors:
 
     async def check(self, caller: Caller, kind: str, config: ConnectorConfig) -> None:
         """Raises InvalidError, NotFoundError: a connector with this config could not be saved."""
+        self._check_secrets("", config)
         self._check_config(kind, config)
         await self._check_reach(config)
         async with self._database.transaction(caller.org) as session:
@@ -122,6 +132,7 @@ class Connectors:
             before = await store.get(session, connector)
             set_ = {name: getattr(patch, name) for name in patch.model_fields_set if getattr(patch, name) is not None}
             wanted = before.model_copy(update=set_)
+            self._check_secrets(wanted.name, wanted.config)
             if wanted.config != before.config:
                 self._check_config(before.kind, wanted.config)
             if wanted == before:
@@ -152,6 +163,12 @@ class Connectors:
             before = await store.get(session, connector)
             await store.remove(session, connector)
             await self._enter(session, caller, "connector.removed", before, None)
+
+    def _check_secrets(self, name: str, config: ConnectorConfig) -> None:
+        """Nothing of a connector is sealed but its secret."""
+        for place, said in (("name", name), ("config", config.model_dump(mode="json"))):
+            if any(self._credentials.text(each) != each for each in _texts(said)):
+                raise InvalidError("expected no credential here: only the connector's secret is sealed", pointer=f"/{place}")
 
     def _check_config(self, kind: str, config: ConnectorConfig) -> None:
         """Raises InvalidError: there is no such kind, or it takes no such config."""
@@ -243,3 +260,17 @@ def _secret(own: SecretStr | None) -> SecretStr:
 def _place(org: OrgId, connector: ConnectorId) -> bytes:
     """Bound to the ciphertext, so that it opens in its own row only."""
     return f"{org.shown}|{connector.shown}".encode()
+
+
+def _texts(said: JsonValue) -> Iterator[str]:
+    """Every text at whatever depth, names included."""
+    match said:
+        case str():
+            yield said
+        case dict():
+            yield from said
+            for each in said.values():
+                yield from _texts(each)
+        case list():
+            for each in said:
+                yield from _texts(each)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters import secrets as sealer
 from adapters.reaching import Reach
+from adapters.redaction import PatternRedactor
 from adapters.secrets import MasterKeyFile
 from domain.actor import PROVISION
 from domain.base import OrgId, Value
@@ -192,7 +193,13 @@ def keyring(database: Database, kms: MasterKeyFile) -> OrgKeyring:
 
 @pytest.fixture
 def secret_store(database: Database, ledger: Ledger, keyring: OrgKeyring) -> Secrets:
-    return Secrets(database, ledger, keyring, sealer, Connectors(database, ledger, keyring, sealer, sources=(), reach=Reach()))
+    return Secrets(
+        database,
+        ledger,
+        keyring,
+        sealer,
+        Connectors(database, ledger, keyring, sealer, sources=(), reach=Reach(), credentials=PatternRedactor()),
+    )
 
 
 @pytest.fixture(scope="session")

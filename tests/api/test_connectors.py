@@ -186,3 +186,22 @@ async def test_a_sender_that_cannot_be_asked_has_no_address(someone: Person) -> 
     )
 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/config/source_url")
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": "token ghp_" + "a1B2" * 9}, "/name"),
+        ({"kind": "generic", "config": {"mapping": {"fields": {"service": "https://me:hunter22@db.example"}}}}, "/config"),
+    ],
+)
+async def test_a45_a_credential_outside_of_the_secret_is_refused(someone: Person, change: dict, pointer: str) -> None:
+    """Names and mappings are shown to everybody who may read connectors; the answer does not repeat it."""
+    refused = await someone.post("/connectors", WANTED | change)
+    made = (await someone.post("/connectors", WANTED)).json()["connector"]
+    renamed = await someone.patch(f"/connectors/{made['id']}", {"name": "token ghp_" + "a1B2" * 9})
+
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert renamed.status_code == 422
+    assert "hunter22" not in refused.text
+    assert "a1B2" not in refused.text + renamed.text
