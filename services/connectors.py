@@ -78,7 +78,7 @@ class Connectors:
         self._credentials = credentials
 
     async def create(self, caller: Caller, wanted: NewConnector) -> Issued:
-        """Raises ConflictError, InvalidError, NotFoundError: nothing is created. A name or config with a credential is invalid."""
+        """Raises ConflictError, InvalidError, NotFoundError: nothing is created."""
         self._check_secrets(wanted.name, wanted.config)
         self._check_config(wanted.kind, wanted.config)
         await self._check_reach(wanted.config)

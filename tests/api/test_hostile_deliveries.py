@@ -23,7 +23,7 @@ from tests.unit.adapters.sources.requests import CASES, Case
 from tests.unit.adapters.sources.test_hostile import HOSTILE, places
 
 MARK = "hunter2"
-EVERY_NTH = 1 if FULL else 19
+EVERY_NTH = 1 if FULL else 61
 """Each value is put into every place of a request in the full run, into one of so many otherwise, others for each value."""
 VALUES: dict[str, bytes] = {
     "an escaped NUL": rb'"hunter2\u0000"',
@@ -112,7 +112,7 @@ async def test_a41_a_body_that_is_nothing_of_its_kind_does_no_harm(
             await watch.check(await senders[kind].post(body), name)
         for media in ("text/plain", "application/x-protobuf", "application/json; charset=utf-16", "x/y; =;;", "", "a" * 4_000):
             await watch.check(await senders[kind].post(whole, content_type=media), media)
-        bad = (packed[:-4], packed[:20], packed + packed, b"\x1f\x8b", whole)  # one of them each, for a refusal lingers
+        bad = (packed[:-4], packed[:20], packed + b"x", b"\x1f\x8b", whole)  # one of them each, for a refusal lingers
         refused = await senders[kind].post(bad[list(EXAMPLES).index(kind) % len(bad)], content_encoding="gzip")
         await watch.check(refused, "gzip")
     assert refused.status_code == 400
