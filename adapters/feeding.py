@@ -5,6 +5,7 @@ Nothing of the environment is used, and nothing of an address stands in an error
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -25,6 +26,8 @@ MOST_WAITING = 2_000
 MOST_ROWS = 1_000
 MOST_AT_ONCE = 200
 LARGEST_ROW = 65_536
+ASKED_EVERY = timedelta(seconds=15)
+"""How long nothing is heard before the database is asked whether it is still there: a network may end without a word."""
 
 _NAMES = """select format('%I.%I', n.nspname, c.relname), format('%I', a.attname), format_type(a.atttypid, a.atttypmod)
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
@@ -85,6 +88,7 @@ class Watched:
         self._connection = connection
         self._waiting: deque[Notice] = deque()
         self._stirred = asyncio.Event()
+        self._asked_at = time.monotonic()
         self.lost = 0
         connection.add_termination_listener(lambda *_: self._stirred.set())
 
@@ -105,7 +109,9 @@ class Watched:
             async with asyncio.timeout(within.total_seconds()):
                 await self._stirred.wait()
         except TimeoutError:
+            await self._ask()
             return ()
+        self._asked_at = time.monotonic()
         found = tuple(self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE)))
         if not found and self._connection.is_closed():
             raise UnavailableError(_LOST)
@@ -113,20 +119,27 @@ class Watched:
             self._stirred.clear()
         return found
 
+    async def _ask(self) -> None:
+        if time.monotonic() - self._asked_at >= ASKED_EVERY.total_seconds():
+            with _translated():
+                await self._connection.execute("select 1")
+            self._asked_at = time.monotonic()
+
     async def start(self, feed: Feed) -> str | None:
         table, column, _ = await self._names(feed)
-        statement = f"select {column}::text from {table} where {column} is not null order by {column} desc limit 1"  # noqa: S608
+        statement = f"select t.{column}::text from {table} t where t.{column} is not null order by t.{column} desc limit 1"  # noqa: S608
         with _translated():
             found: str | None = await self._connection.fetchval(statement)
         return found
 
     async def missed(self, feed: Feed, after: str | None) -> AsyncGenerator[Missed]:
         table, column, kind = await self._names(feed)
-        larger = f"{column} > $2::text::{kind}" if after is not None else f"{column} is not null"
+        larger = f"t.{column} > $2::text::{kind}" if after is not None else f"t.{column} is not null"
+        # By `t.`, as a bare name would be the text that is selected, where 10 is before 9.
         # With ties: rows of one transaction may all have the same value, and no limit may part them.
         statement = (
-            f"select {column}::text, case when octet_length(to_jsonb(t)::text) <= $1 then to_jsonb(t)::text end"  # noqa: S608
-            f" from {table} t where {larger} order by {column} fetch first {MOST_ROWS} rows with ties"
+            f"select t.{column}::text, case when octet_length(to_jsonb(t)::text) <= $1 then to_jsonb(t)::text end"  # noqa: S608
+            f" from {table} t where {larger} order by t.{column} fetch first {MOST_ROWS} rows with ties"
         )
         given = (LARGEST_ROW, *((after,) if after is not None else ()))
         with _translated():
@@ -137,7 +150,9 @@ class Watched:
 
     async def latest(self, feed: Feed, positions: Sequence[str]) -> str | None:
         *_, kind = await self._names(feed)
-        statement = f"select each::text from (select unnest($1::text[])::{kind} as each) as told order by each desc limit 1"  # noqa: S608
+        statement = (
+            f"select told.each::text from (select unnest($1::text[])::{kind} as each) as told order by told.each desc limit 1"  # noqa: S608
+        )
         with _translated():
             try:
                 found: str | None = await self._connection.fetchval(statement, list(positions))
