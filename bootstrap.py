@@ -94,10 +94,11 @@ def _connectors(base: Base, chosen: "Settings") -> "Connectors":
     from adapters import secrets as sealer
     from adapters.reaching import Reach
     from adapters.redaction import PatternRedactor
-    from adapters.sources import SOURCES
+    from adapters.sources import FEEDS, SOURCES
     from services.connectors import Connectors
 
-    return Connectors(base.database, base.ledger, base.keyring, sealer, SOURCES, Reach(chosen.reachable), PatternRedactor())
+    reach, credentials = Reach(chosen.reachable), PatternRedactor()
+    return Connectors(base.database, base.ledger, base.keyring, sealer, (*SOURCES, *FEEDS), reach, credentials)
 
 
 def _records(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[str, Any]:
@@ -152,7 +153,7 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     """What happens, from a signal and a run to the plan that mends it."""
     from adapters.reaching import Reach
     from adapters.redaction import OrgRedactors
-    from adapters.sources import SOURCES
+    from adapters.sources import FEEDS, SOURCES
     from domain.actions import CATALOG
     from services.admission import Admission
     from services.approvals import Approvals
@@ -176,7 +177,7 @@ def _stories(base: Base, chosen: "Settings", connectors: "Connectors") -> dict[s
     decisions, catalog = Decisions(database), {each.name: each for each in CATALOG}
     redacting = Redacting(database, ledger, OrgRedactors(base.hmac_key))
     intake = Intake(database, ledger, guard, redacting, Admission())
-    sources = {each.kind: each for each in SOURCES}
+    sources = {each.kind: each for each in (*SOURCES, *FEEDS)}
     planning = Planning(database, ledger, decisions, base.policy, CATALOG, runner=VERSION)
     return {
         "approvals": Approvals(database, ledger, base.policy, base.engine),
@@ -201,12 +202,16 @@ def _activities(
     """The activities of each queue this process serves; only a pool that executes gets what reaches targets."""
     from activities.acting import Acting
     from activities.execution import Execution
+    from activities.feeding import Feeding
     from activities.governance import Governance
     from activities.inference import Inference
     from activities.monitoring import Monitoring
     from activities.running import Running
     from activities.watching import Watching
+    from adapters.feeding import Databases
+    from adapters.reaching import Reach
     from domain.actions import CATALOG
+    from services import feeding
     from services.guard import Guard
     from services.monitors import Monitors
     from services.pools import Pools
@@ -224,6 +229,8 @@ def _activities(
         base.database, base.ledger, guard, cases["decisions"], weighing, runners, base.signer, lease=chosen.lease
     )
     monitors = Monitors(base.database, base.ledger, cases["incidents"])
+    databases = Databases(Reach(chosen.reachable))
+    follower = feeding.Feeding(base.database, cases["connectors"], cases["receiving"], databases)
     found: dict[str, tuple[object, ...]] = {
         "io": (
             Running(cases["runs"]),
@@ -239,6 +246,7 @@ def _activities(
             ),
             Acting(remediation, base.metrics),
             Watching(Pools(base.database, base.ledger), base.metrics),
+            Feeding(follower),
         ),
         "inference": (Inference(cases["diagnostics"]), Monitoring(monitors, quiet=chosen.watch_quiet)),
     }

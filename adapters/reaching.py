@@ -73,6 +73,12 @@ class Reach:
             return str(error)
         return None
 
+    async def address(self, host: str, port: int) -> str:
+        try:
+            return await self._guard.address(host, port)
+        except httpcore2.ConnectError as error:
+            raise UnavailableError(str(error)) from error
+
     async def get(self, url: str) -> bytes:
         if not url.isascii():
             raise UnavailableError("expected an address in ASCII")

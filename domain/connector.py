@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, StringConstraints
 
 from domain.base import ConnectorId, DeliveryId, Instant, Name, OrgId, Value
+from domain.feed import Feed
 from domain.signal import SignalKind
 
 ENDPOINT = "in_"
@@ -24,6 +25,7 @@ class ConnectorConfig(Value):
     `environment` and `service` stand in for those that a signal does not name. `opens_incidents`: whatever fires or fails opens
     an incident, and what is over closes its own again. `mapping` is for kinds without a form of their own.
     `source_url` is where the sender itself is asked for what it has left out: an Alertmanager whose webhooks are limited.
+    `feed` is what of a database is followed.
     """
 
     environment: Name | None = None
@@ -31,6 +33,7 @@ class ConnectorConfig(Value):
     opens_incidents: bool = False
     mapping: dict[str, JsonValue] = Field(default_factory=dict)
     source_url: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    feed: Feed | None = None
 
 
 class Connector(Value):

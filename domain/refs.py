@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.base import ExecutionId, IncidentId, Instant, OrgId, PipelineId, PlanId, RecoveryId, RequestId, Value
+from domain.base import ConnectorId, ExecutionId, IncidentId, Instant, OrgId, PipelineId, PlanId, RecoveryId, RequestId, Value
 from domain.incident import Status
 
 
@@ -31,6 +31,17 @@ class MonitorRef(Value):
     @property
     def workflow_id(self) -> str:
         return f"monitor/{self.org}/{self.environment}/{self.service}"
+
+
+class FeedRef(Value):
+    """One connector whose database is listened to."""
+
+    org: OrgId
+    connector: ConnectorId
+
+    @property
+    def workflow_id(self) -> str:
+        return f"feed/{self.org}/{self.connector}"
 
 
 class PlanRef(Value):

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
+from uuid import UUID
 
 from pydantic import Field, JsonValue, SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,15 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.actor import Actor
 from domain.base import ConnectorId, DeliveryId, OrgId, Value
 from domain.connector import Connector, ConnectorConfig, ConnectorName, ConnectorStatus, Delivery, Endpoint
-from domain.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError
+from domain.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError, UnavailableError
+from domain.feed import DatabaseAddress
 from domain.identity import Caller
+from domain.refs import FeedRef
 from domain.signal import SignalKind
 from services.keyring import OrgKeyring
 from services.ledger import Ledger
 from services.ports import Reach, Redactor, Sealer, Source
 from storage import connectors as store
-from storage import identity
+from storage import identity, outbox
 from storage.engine import Database, new_id, new_ids, repeatable
+from storage.outbox import Letter
 
 OVERLAP = timedelta(hours=24)
 """How long the secret before the last still counts, so that a sender can be told the new one meanwhile."""
@@ -50,10 +54,18 @@ class ConnectorPatch(Value):
 
 
 class Issued(Value):
-    """A connector and its secret, which nobody is shown again."""
+    """A connector and its secret, which nobody is shown again; a database's address is shown to nobody at all."""
 
     connector: Connector
-    secret: SecretStr
+    secret: SecretStr | None
+
+
+class Followed(Value):
+    """A connector and the address of its database, as they are until one of them changes."""
+
+    connector: Connector
+    secret: UUID
+    url: SecretStr
 
 
 class Connectors:
@@ -74,6 +86,7 @@ class Connectors:
         self._sealer = sealer
         self._kinds = {source.belongs_to or source.kind: source for source in sources}
         self._asked = {source.kind for source in sources if source.can_be_asked}
+        self._fed = {source.kind for source in sources if source.is_fed}
         self._reach = reach
         self._credentials = credentials
 
@@ -82,7 +95,7 @@ class Connectors:
         self._check_secrets(wanted.name, wanted.config)
         self._check_config(wanted.kind, wanted.config)
         await self._check_reach(wanted.config)
-        secret = _secret(wanted.secret)
+        secret = await self._secret(wanted.kind, wanted.secret)
         key = await self._keyring.current(caller.org)
 
         async def work(session: AsyncSession) -> Connector:
@@ -96,7 +109,7 @@ class Connectors:
             await self._enter(session, caller, "connector.created", None, added)
             return added
 
-        return Issued(connector=await self._database.retrying(caller.org, work), secret=secret)
+        return self._issued(await self._database.retrying(caller.org, work), secret)
 
     async def check(self, caller: Caller, kind: str, config: ConnectorConfig) -> None:
         """Raises InvalidError, NotFoundError: a connector with this config could not be saved."""
@@ -149,12 +162,13 @@ class Connectors:
         Raises:
             NotFoundError: no such connector in the org.
         """
-        secret, key = _secret(own), await self._keyring.current(caller.org)
+        secret = await self._secret((await self.get(caller, connector)).kind, own)
+        key = await self._keyring.current(caller.org)
         async with self._database.transaction(caller.org) as session:
             found = await store.get(session, connector)
             await self._put_secret(session, caller.org, connector, secret, key)
             await self._enter(session, caller, "connector.secret_rotated", None, found)
-        return Issued(connector=found, secret=secret)
+        return self._issued(found, secret)
 
     @repeatable
     async def remove(self, caller: Caller, connector: ConnectorId) -> None:
@@ -176,6 +190,11 @@ class Connectors:
             raise InvalidError(f"expected one of the kinds {', '.join(sorted(self._kinds))}", pointer="/kind")
         if flaw := self._kinds[kind].flaw(config.mapping):
             raise InvalidError(flaw.reason, pointer=f"/config/mapping{flaw.pointer}")
+        if (config.feed is not None) != (kind in self._fed):
+            wanted = (
+                "what is followed: its channels" if kind in self._fed else f"none: only {', '.join(sorted(self._fed))} has one"
+            )
+            raise InvalidError(f"expected {wanted}", pointer="/config/feed")
         if config.source_url is not None and kind not in self._asked:
             raise InvalidError(f"expected none: only {', '.join(sorted(self._asked))} can be asked", pointer=_SOURCE_URL)
 
@@ -183,6 +202,42 @@ class Connectors:
         """Raises InvalidError: nobody may be told to ask there."""
         if config.source_url is not None and (flaw := await self._reach.flaw(config.source_url)) is not None:
             raise InvalidError(flaw, pointer=_SOURCE_URL)
+
+    async def _secret(self, kind: str, own: SecretStr | None) -> SecretStr:
+        """Raises InvalidError: it cannot be one; of a database, it is no address, or none that may be reached."""
+        if kind not in self._fed:
+            return _secret(own)
+        if own is None:
+            raise InvalidError(
+                "expected the address of the database: postgresql://user:password@host/database", pointer="/secret"
+            )
+        address = DatabaseAddress.of(_secret(own).get_secret_value())
+        try:
+            await self._reach.address(address.host, address.port)
+        except UnavailableError as error:
+            raise InvalidError(str(error), pointer="/secret") from error
+        return own
+
+    def _issued(self, connector: Connector, secret: SecretStr) -> Issued:
+        return Issued(connector=connector, secret=None if connector.kind in self._fed else secret)
+
+    async def followed(self, ref: FeedRef) -> Followed:
+        """The connector as it is now, with the address of its database.
+
+        Raises:
+            NotFoundError: it is gone.
+        """
+        connector, secret = await self._as_stored(ref)
+        return Followed(connector=connector, secret=secret.id, url=SecretStr(await self._opened(ref.org, secret)))
+
+    async def is_as_followed(self, ref: FeedRef, known: Followed) -> bool:
+        """Raises NotFoundError: it is gone."""
+        connector, secret = await self._as_stored(ref)
+        return (connector, secret.id) == (known.connector, known.secret)
+
+    async def _as_stored(self, ref: FeedRef) -> tuple[Connector, store.SealedSecret]:
+        async with self._database.transaction(ref.org) as session:
+            return await store.get(session, ref.connector), (await store.secrets(session, ref.connector))[0]
 
     async def proved(self, address: Endpoint, *, kind: str, by: Callable[[str], bool]) -> Connector:
         """The connector at this address, once `by` finds that a request proves to know one of its secrets.
@@ -226,6 +281,7 @@ class Connectors:
     async def _enter(
         self, session: AsyncSession, caller: Caller, action: str, before: Connector | None, after: Connector | None
     ) -> None:
+        """In the ledger; whoever follows its database is told to look again."""
         named = after or before
         if named is None:
             raise NotFoundError("no connector to write down")
@@ -239,6 +295,8 @@ class Connectors:
             before=before,
             after=after,
         )
+        if named.kind in self._fed:
+            await outbox.add(session, caller.org, Letter.WAKE_FEED, {"connector": named.id.shown})
 
 
 async def _check(session: AsyncSession, config: ConnectorConfig) -> None:

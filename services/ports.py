@@ -1,7 +1,7 @@
 """The outside world as the use cases see it; adapters and `workflows.client` implement these."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from domain.approval import Settled
 from domain.base import Digest, OrgId
+from domain.feed import DatabaseAddress, Feed, Missed, Notice
 from domain.inbound import Inbound, MappingFlaw, Parsed, Reply, Taken
 from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
@@ -26,7 +27,7 @@ from domain.policy import (
 )
 from domain.preflight import DryRun
 from domain.redaction import RedactionFlaw, RedactionPolicy
-from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.refs import FeedRef, IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from domain.signal import Signal
 from domain.stage import ProbeAnswer, Probed, StageCommand, StageResult, SupervisorHandle
 
@@ -51,13 +52,14 @@ class Source(Protocol):
 
     Some senders never come again after a 429; they are told 503 instead. Some can be asked for what they have left out, by
     `rest`. `belongs_to` is the kind of connector whose
-    endpoint and secret it uses, where that is another one's.
+    endpoint and secret it uses, where that is another one's. What `is_fed` sends nothing itself: we listen to it.
     """
 
     kind: str
     belongs_to: str | None
     gives_up_on_429: bool
     can_be_asked: bool
+    is_fed: bool
 
     def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:
         """What is wrong with a connector's mapping, if anything; it repeats no value of it."""
@@ -97,6 +99,42 @@ class Reach(Protocol):
             UnavailableError: nothing, or nobody may ask there.
         """
 
+    async def address(self, host: str, port: int) -> str:
+        """One of the addresses of this name, all of which may be reached.
+
+        Raises:
+            UnavailableError: one may not, or there is none.
+        """
+
+
+class Watched(Protocol):
+    """A database of somebody else's, while we are connected to it. Every method raises UnavailableError once it is lost."""
+
+    async def listen(self, channels: Collection[str]) -> None: ...
+
+    async def heard(self, *, within: timedelta) -> tuple[Notice, ...]:
+        """What was notified, as soon as there is something; nothing if there was nothing for that long."""
+
+    @property
+    def lost(self) -> int:
+        """How many notifications there was no room for."""
+
+    async def start(self, feed: Feed) -> str | None:
+        """The largest value of the feed's `since` there is; None if there is none."""
+
+    def missed(self, feed: Feed, after: str | None) -> AsyncGenerator[Missed]:
+        """The rows whose `since` is larger than `after`, some at a time, and of all together no more than are read at once."""
+
+    async def latest(self, feed: Feed, positions: Sequence[str]) -> str | None:
+        """The largest of these values as the database compares them; None if they are no values of `since`."""
+
+
+class Databases(Protocol):
+    """Databases that people have named, which must lead nowhere that only we can reach."""
+
+    def open(self, address: DatabaseAddress) -> AbstractAsyncContextManager[Watched]:
+        """Raises UnavailableError: it cannot be reached or does not let us in; says why, and nothing of the address."""
+
 
 class Kms(Protocol):
     """Wraps the keys of orgs under a key that is never stored beside them."""
@@ -125,6 +163,7 @@ class Engine(Protocol):
 
     async def wake_incident(self, ref: IncidentRef, carrier: str) -> None: ...
     async def wake_monitor(self, ref: MonitorRef) -> None: ...
+    async def wake_feed(self, ref: FeedRef) -> None: ...
     async def carry_plan(self, ref: PlanRef, carrier: str) -> None: ...
     async def start_recovery(self, ref: RecoveryRef) -> None: ...
 

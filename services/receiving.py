@@ -15,7 +15,7 @@ from domain.errors import NotFoundError, QuotaExceededError, StoppedError, Unaut
 from domain.identity import Environment
 from domain.inbound import Inbound, Reply, Taken
 from domain.incident import Incident
-from domain.refs import MonitorRef
+from domain.refs import FeedRef, MonitorRef
 from domain.signal import Signal, signature
 from services.connectors import Connectors
 from services.delivery import Delivery, fires, read_delivery, within
@@ -81,6 +81,22 @@ class Receiving:
         if taken.left_out and connector.config.source_url is not None:
             await self._take_rest(connector, source, inbound, connector.config.source_url)
         return source.reply(inbound, taken)
+
+    async def take_fed(self, ref: FeedRef, inbound: Inbound) -> Taken:
+        """What was read in the database of a connector, in the form that its source gives to it.
+
+        Raises:
+            StoppedError: the connector is paused, or gone.
+            ForbiddenError, QuotaExceededError, UnavailableError: nothing is stored; to be offered again.
+        """
+        try:
+            async with self._database.transaction(ref.org) as session:
+                connector = await store.get(session, ref.connector)
+        except NotFoundError as error:
+            raise StoppedError("the connector is gone") from error
+        if connector.status is ConnectorStatus.PAUSED:
+            raise StoppedError("the connector is paused")
+        return await self._take_in(connector, self._sources[connector.kind], inbound)
 
     async def _take_in(self, connector: Connector, source: Source, inbound: Inbound) -> Taken:
         try:

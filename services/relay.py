@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from domain.actor import Actor
-from domain.base import ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId
+from domain.base import ConnectorId, ExecutionId, IncidentId, OrgId, PipelineId, PlanId, RecoveryId, RequestId
 from domain.errors import HealError, UnavailableError
 from domain.identity import SwitchLevel
-from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.refs import FeedRef, IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from domain.trace import arrived, current_trace
 from services.ledger import Ledger
 from services.plan_entries import note_refusal_once
@@ -183,6 +183,8 @@ class Relay:
             case Letter.WAKE_MONITOR:
                 monitor = MonitorRef(org=post.org, environment=said["environment"], service=said["service"])
                 await self._engine.wake_monitor(monitor)
+            case Letter.WAKE_FEED:
+                await self._engine.wake_feed(FeedRef(org=post.org, connector=ConnectorId.of(said["connector"])))
             case Letter.WAKE:
                 await self._engine.wake(said["workflow_id"])
             case Letter.CARRY_PLAN:

@@ -32,6 +32,7 @@ class Letter(StrEnum):
     WAKE = "wake"
     WAKE_INCIDENT = "wake_incident"
     WAKE_MONITOR = "wake_monitor"
+    WAKE_FEED = "wake_feed"
     CARRY_PLAN = "carry_plan"
     DECIDE = "decide"
     START_RECOVERY = "start_recovery"

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,7 @@ def chosen(endpoints: Endpoints, database_urls: DatabaseUrls, kms, tmp_path_fact
         environments=ENVIRONMENTS,
         lease=LEASE,
         watch_quiet=QUIET,
+        reachable=(ip_network("127.0.0.1/32"),),
         stage_python=stage_python(default_cache().parent),
     )
 

@@ -112,6 +112,6 @@ def _text(value: object) -> str:
         case timedelta():
             return duration_text(value)
         case tuple():
-            return ",".join(value)
+            return ",".join(map(str, value))
         case _:
             return str(value)

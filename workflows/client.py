@@ -17,9 +17,10 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from domain import errors
 from domain.approval import Settled
-from domain.refs import IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.refs import FeedRef, IncidentRef, MonitorRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from workflows import details
 from workflows.carrying import Carrying
+from workflows.feed import FeedWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.monitor import MonitorWorkflow
 from workflows.pipeline import PipelineWorkflow
@@ -93,6 +94,17 @@ class TemporalEngine:
             start_signal="wake",
             search_attributes=details.of_monitor(ref),
             static_summary=f"watches {ref.service} in {ref.environment}",
+        )
+
+    async def wake_feed(self, ref: FeedRef) -> None:
+        await self._start_or_signal(
+            FeedWorkflow.run,
+            ref,
+            id=ref.workflow_id,
+            task_queue="orchestrator",
+            start_signal="wake",
+            search_attributes=_attributes(str(ref.org)),
+            static_summary=f"follows the database of {ref.connector.shown}",
         )
 
     async def carry_plan(self, ref: PlanRef, carrier: str) -> None:

@@ -28,6 +28,9 @@ WATCH: dict[str, Any] = {
 }
 """A watch of minutes, taken up elsewhere when its worker is silent: it reads on from where the records say."""
 
+FOLLOW: dict[str, Any] = WATCH | {"start_to_close_timeout": timedelta(hours=2)}
+"""A connection to somebody's database, taken up elsewhere when its worker is silent."""
+
 MUTATE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=5),
     "schedule_to_start_timeout": PICKED_UP_WITHIN,

@@ -6,6 +6,7 @@ from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from workflows.feed import FeedWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.interceptor import Observed
 from workflows.monitor import MonitorWorkflow
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 WORKFLOWS: dict[str, tuple[type, ...]] = {
     "scheduler": (PipelineWorkflow,),
-    "orchestrator": (IncidentWorkflow, MonitorWorkflow, PlanWorkflow, RemediationWorkflow),
+    "orchestrator": (FeedWorkflow, IncidentWorkflow, MonitorWorkflow, PlanWorkflow, RemediationWorkflow),
     "replay": (RecoveryWorkflow,),
 }
 """The queue of each workflow; activities name their own."""

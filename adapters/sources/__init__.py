@@ -16,6 +16,7 @@ from adapters.sources.otlp_metrics import OtlpMetrics
 from adapters.sources.otlp_traces import OtlpTraces
 from adapters.sources.pagerduty_events import PagerDutyEvents
 from adapters.sources.pagerduty_webhooks import PagerDutyWebhooks
+from adapters.sources.postgres import Postgres
 from adapters.sources.sentry import Sentry
 
 if TYPE_CHECKING:
@@ -38,3 +39,6 @@ SOURCES: "tuple[Source, ...]" = (
     OpenLineage(),
     Generic(),
 )
+
+FEEDS: "tuple[Source, ...]" = (Postgres(),)
+"""What we listen to: it has no door of its own."""

@@ -13,6 +13,7 @@ class Answering:
 
     gives_up_on_429 = False
     can_be_asked = False
+    is_fed = False
     belongs_to: str | None = None
 
     def flaw(self, mapping: Mapping[str, JsonValue]) -> MappingFlaw | None:

@@ -36,7 +36,7 @@ class ConnectorOut(Shown):
 
 
 class IssuedOut(Value):
-    """`secret` is shown here and never again."""
+    """`secret` is shown here and never again; the address of a database is not shown even here."""
 
     connector: ConnectorOut
     secret: str | None
@@ -132,7 +132,7 @@ async def deliveries(connector_id: ConnectorId, caller: Caller, services: Servic
 
 
 def _shown(issued: Issued) -> IssuedOut:
-    return IssuedOut(connector=ConnectorOut.of(issued.connector), secret=issued.secret.get_secret_value())
+    return IssuedOut(connector=ConnectorOut.of(issued.connector), secret=issued.secret and issued.secret.get_secret_value())
 
 
 @trials.post("/test", **guarded("connector.write", NotFoundError))

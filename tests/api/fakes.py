@@ -8,7 +8,7 @@ from domain.approval import Settled
 from domain.errors import UnavailableError
 from domain.identity import Kind, Role
 from domain.policy import ApprovalFacts, ApprovalRule, AuthorizationFacts, DecisionFacts, Reason
-from domain.refs import IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
+from domain.refs import FeedRef, IncidentRef, PlanRef, RecoveryRef, RequestRef, RunRef
 from services.deciding import Deciding
 
 AUTHZ = json.loads((Path(__file__).parents[2] / "policies/data/authz.json").read_text())["settings"]["authz"]
@@ -24,6 +24,7 @@ class FakeEngine:
         self.is_up = True
 
     async def start_run(self, ref: RunRef) -> None: ...
+    async def wake_feed(self, ref: FeedRef) -> None: ...
     async def wake_incident(self, ref: IncidentRef, carrier: str) -> None: ...
     async def carry_plan(self, ref: PlanRef, carrier: str) -> None: ...
     async def start_recovery(self, ref: RecoveryRef) -> None: ...

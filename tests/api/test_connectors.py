@@ -205,3 +205,56 @@ async def test_a45_a_credential_outside_of_the_secret_is_refused(someone: Person
     assert renamed.status_code == 422
     assert "hunter22" not in refused.text
     assert "a1B2" not in refused.text + renamed.text
+
+
+FEED: dict[str, Any] = {
+    "kind": "postgres",
+    "name": "jobs",
+    "secret": "postgresql://reader:the-hidden-word@127.0.0.2:5432/jobs",
+    "config": {"environment": "prod", "opens_incidents": True, "feed": {"channels": ["jobs"]}},
+}
+
+
+async def test_the_address_of_a_database_is_never_shown(someone: Person) -> None:
+    """Not in the answer that makes the connector, not when it is replaced, not afterwards."""
+    made = await someone.post("/connectors", FEED)
+    path = f"/connectors/{made.json()['connector']['id']}"
+    replaced = await someone.post(f"{path}/secret", {"secret": FEED["secret"]})
+
+    assert (made.status_code, replaced.status_code) == (201, 200)
+    assert made.json()["secret"] is replaced.json()["secret"] is None
+    answers = (made, replaced, await someone.get(path), await someone.get("/audit-logs?resource_id=" + path.rpartition("/")[2]))
+    assert not [each for each in answers if "hidden-word" in each.text]
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"secret": None}, "/secret"),
+        ({"secret": "a secret of the sender"}, "/secret"),
+        ({"secret": "postgresql://reader:the-hidden-word@127.0.0.1/jobs"}, "/secret"),
+        ({"secret": "postgresql://reader:the-hidden-word@[::ffff:127.0.0.2]/jobs"}, "/secret"),
+        ({"secret": "postgresql://reader:the-hidden-word@169.254.169.254/jobs"}, "/secret"),
+        ({"config": {}}, "/config/feed"),
+        ({"config": {"feed": {"channels": ["a; drop table x"]}}}, "/config/feed/channels/0"),
+        ({"config": {"feed": {"channels": ["a"], "table": "jobs"}}}, "/config/feed"),
+        ({"kind": "generic"}, "/config/feed"),
+    ],
+)
+async def test_a_wrong_feed_is_refused(someone: Person, change: dict, pointer: str) -> None:
+    """422 names the place and nothing of the address, and nothing is made."""
+    answer = await someone.post("/connectors", FEED | change)
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert "hidden-word" not in answer.text
+    assert (await someone.get("/connectors")).json()["items"] == []
+
+
+async def test_nobody_sends_what_is_read_in_a_database(someone: Person, site: Site) -> None:
+    """A feed has no door, whatever is known of it."""
+    made = (await someone.post("/connectors", FEED)).json()["connector"]
+    headers = {"Authorization": f"Bearer {FEED['secret']}"}
+
+    answer = await site.client.post(f"/api/v1/ingest/postgres/{made['endpoint']}", json={}, headers=headers)
+
+    assert answer.status_code == 401

@@ -8,7 +8,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Begun, RemediationOutcome
     from domain.preflight import Preflighted
     from domain.recovery import RecoveryOutcome
-    from domain.refs import IncidentRef, MonitorRef, PlanErrand, PlanRef, RecoveryRef, RunRef
+    from domain.refs import FeedRef, IncidentRef, MonitorRef, PlanErrand, PlanRef, RecoveryRef, RunRef
+    from workflows.feed import FeedWorkflow
     from workflows.incident import IncidentWorkflow
     from workflows.monitor import MonitorWorkflow
     from workflows.pipeline import PipelineWorkflow
@@ -127,7 +128,22 @@ class Unjudged(MonitorWorkflow):
         """Nothing."""
 
 
+@workflow.defn(name="FeedWorkflow")
+class Later(FeedWorkflow):
+    """Waits before it follows anything."""
+
+    @workflow.init
+    def __init__(self, ref: FeedRef) -> None:
+        super().__init__(ref)
+
+    @workflow.run
+    async def run(self, ref: FeedRef) -> None:
+        await workflow.sleep(1)
+        await super().run(ref)
+
+
 MUTANTS: dict[type, str] = {
+    Later: "follow",
     Longer: "finish_run",
     Shorter: "finish_run",
     Undiagnosed: "diagnose",

@@ -27,6 +27,7 @@ _FILES = (
     "outages",
     "unserved",
     "monitor",
+    "feed",
 )
 
 

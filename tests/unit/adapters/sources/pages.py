@@ -31,6 +31,10 @@ EXAMPLES = {
 }
 """Of each kind of connector the request that its page shows, and that a test posts."""
 
+FEEDS = ("postgres",)
+"""The kinds that we listen to: nobody sends a request, and a test of its own follows their pages."""
+FEED_TEXTS = FIXTURES.parent / "feeds"
+
 _DOORS = {"otlp_logs": "otlp/ENDPOINT/v1/logs", "pagerduty_events": "pagerduty/v2/enqueue"}
 SHOWN = ("kind", "event_type", "severity", "service", "environment", "text", "occurred_at")
 """What a page shows of an event."""
@@ -53,9 +57,17 @@ def page(kind: str) -> str:
     return re.sub(r"{{(\w+)}}", lambda place: parts[place[1]], prose)
 
 
+def feed_page(kind: str) -> str:
+    """What a person reads who has suture follow a database; its words are those of `FEED_TEXTS`."""
+    parts = json.loads((FEED_TEXTS / f"{kind}.json").read_text())
+    said = parts | {"connector": json.dumps(parts["connector"], indent=2), "opened": sentence(*parts["opened"])}
+    return re.sub(r"{{(\w+)}}", lambda place: said[place[1]], (FEED_TEXTS / f"{kind}.md").read_text())
+
+
 def index() -> str:
     """All pages by their titles."""
-    titles = {kind: page(kind).partition("\n")[0].removeprefix("# ") for kind in EXAMPLES}
+    texts = {kind: page(kind) for kind in EXAMPLES} | {kind: feed_page(kind) for kind in FEEDS}
+    titles = {kind: text.partition("\n")[0].removeprefix("# ") for kind, text in texts.items()}
     return _INDEX + "".join(f"- [{title}]({kind}.md)\n" for kind, title in sorted(titles.items(), key=lambda each: each[1]))
 
 
@@ -133,4 +145,6 @@ def _overload(example: Case) -> str:
 if __name__ == "__main__":
     for each in EXAMPLES:
         (PAGES / f"{each}.md").write_text(page(each))
+    for each in FEEDS:
+        (PAGES / f"{each}.md").write_text(feed_page(each))
     (PAGES / "README.md").write_text(index())
