@@ -50,7 +50,8 @@ class Admission:
         try:
             yield
         except HealError as error:
-            self._learn(SLOW.total_seconds() if error.status >= 500 else self._clock() - began)
+            if error.status < 500:  # what is out of reach says nothing of how much there is
+                self._learn(self._clock() - began)
             raise
         else:
             self._learn(self._clock() - began)

@@ -185,7 +185,8 @@ class Intake:
             trace_id=execution.trace_id,
             payload={"execution": execution.id.shown, "stage": stage, "error_code": error_code},
         )
-        [fit] = (await self.ready(execution.org, [signal])).signals
+        redactor = await self._redacting.within(session, execution.org)
+        [fit] = (await asyncio.to_thread(lot_of, [signal], redactor, is_folded=False)).signals
         await signals.add(session, execution.org, {SignalId.of(await new_id(session)): fit})
 
     async def _refusals(self, session: AsyncSession, org: OrgId, items: Sequence[Signal]) -> dict[int, Refusal]:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import OrderedDict
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from domain.actor import Actor
 from domain.base import OrgId
 from domain.errors import InvalidError
@@ -32,15 +34,22 @@ class Redacting:
         Raises:
             UnavailableError: nobody knows its policy now, so nothing can be stored.
         """
-        known = self._known.get(org)
-        if known is None or time.monotonic() - known[0] > REMEMBERED_S:
+        if not self._is_known(org):
             async with self._database.transaction(org) as session:
-                known = time.monotonic(), await store.get(session)
-            self._known[org] = known
+                return await self.within(session, org)
+        return self._redactors.of(org, self._known[org][1])
+
+    async def within(self, session: AsyncSession, org: OrgId) -> Redactor:
+        """As `of`, in the caller's transaction: whoever holds a connection waits for no second one."""
+        if not self._is_known(org):
+            self._known[org] = time.monotonic(), await store.get(session)
             self._known.move_to_end(org)
             if len(self._known) > _MOST_ORGS:
                 self._known.popitem(last=False)
-        return self._redactors.of(org, known[1])
+        return self._redactors.of(org, self._known[org][1])
+
+    def _is_known(self, org: OrgId) -> bool:
+        return org in self._known and time.monotonic() - self._known[org][0] <= REMEMBERED_S
 
     async def policy(self, caller: Caller) -> RedactionPolicy:
         async with self._database.transaction(caller.org) as session:
