@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
-from domain.errors import HealError, OverloadedError
+from domain.errors import HealError, OverloadedError, UnavailableError
 
 STORMY = timedelta(milliseconds=500)
 """A batch that takes so long, redaction, waiting and the database together, is of a storm."""
 SLOW = timedelta(seconds=2)
 CALM = timedelta(seconds=5)
 """How long a storm lasts after the last such batch."""
-_LEAST, _MOST = 2, 32
+PATIENCE = timedelta(seconds=1.5)
+"""How long a batch waits for its turn; as long as anybody waits for a connection."""
+_LEAST, _MOST = 2, 64
 _AT_ONCE = 4
 """Fewer than a process has connections, so that a burst leaves some to whoever asks for little; an org's own batches wait
 for each other at its ledger anyway."""
@@ -33,7 +35,7 @@ class Admission:
         self._limit = float(_MOST)
         self._in_work = 0
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._stormy_until = self._lowered_at = -1e9
+        self._stormy_until = self._lowered_at = self._ended_at = -1e9
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -58,9 +60,26 @@ class Admission:
         finally:
             self._in_work -= 1
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """For the time that a batch holds a connection; they take turns in the order they came."""
-        return self._turns
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """For the time that a batch holds a connection; they take turns in the order they came.
+
+        Raises:
+            OverloadedError: it did not come for `PATIENCE`.
+            UnavailableError: and no other's has ended meanwhile, so it is the database that stands still.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                await self._turns.acquire()
+        except TimeoutError:
+            if self._clock() - self._ended_at >= PATIENCE.total_seconds():
+                raise UnavailableError("no batch has been stored for a while; try again") from None
+            raise OverloadedError("too many batches wait to be stored: try again in a second") from None
+        try:
+            yield
+        finally:
+            self._ended_at = self._clock()
+            self._turns.release()
 
     @property
     def is_stormy(self) -> bool:

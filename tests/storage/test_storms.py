@@ -113,7 +113,7 @@ async def test_without_a_storm_every_line_is_stored(intake, tenant, database, li
 
 async def test_too_much_at_once_is_refused_and_nothing_of_it_is_stored(intake, admission, tenant, database, line):
     """Who is refused may send it again."""
-    held = [admission.place() for _ in range(32)]
+    held = [admission.place() for _ in range(64)]
     for place in held:
         place.__enter__()
     with pytest.raises(OverloadedError):

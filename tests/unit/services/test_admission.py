@@ -7,7 +7,7 @@ import pytest
 from domain.errors import ConflictError, OverloadedError, UnavailableError
 from services.admission import CALM, SLOW, STORMY, Admission
 
-MOST, LEAST = 32, 2
+MOST, LEAST = 64, 2
 
 
 class Clock:
@@ -95,8 +95,30 @@ def test_a_database_out_of_reach_says_nothing_of_how_much_there_is(
     admission: Admission, clock: Clock, error: Exception, is_stormy: bool
 ) -> None:
     """A refusal for what the batch itself is took as long as it took."""
-    with pytest.raises(type(error)), admission.place():
-        clock.at += SLOW.total_seconds()
-        raise error
+
+    def fail() -> None:
+        with admission.place():
+            clock.at += SLOW.total_seconds()
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
 
     assert admission.is_stormy is is_stormy
+
+
+async def test_who_waits_too_long_for_a_turn_hears_whether_anything_moves(admission: Admission, clock: Clock) -> None:
+    """Others that were stored meanwhile mean too much at once; none, that the database stands still."""
+    turns = [admission.turn() for _ in range(4)]
+    for each in turns:
+        await each.__aenter__()
+    with pytest.raises(UnavailableError):
+        async with admission.turn():
+            pass
+    await turns.pop().__aexit__(None, None, None)
+    async with admission.turn():
+        with pytest.raises(OverloadedError):
+            async with admission.turn():
+                pass
+    for each in turns:
+        await each.__aexit__(None, None, None)
