@@ -33,9 +33,10 @@ async def suspect(session: AsyncSession, ref: MonitorRef, observations: Sequence
     news = [each for each in observations if each.key in concerned]
     if not news:
         return {}
-    came_back = await anomalies.flaps(session, ref, within=FLAPS_WITHIN)
-    chosen = await detectors.chosen(session)
-    fresh = iter(await new_ids(session, len(news)))
+    begins = {each.key for each in observations if each.is_odd} - known.keys()
+    came_back = await anomalies.flaps(session, ref, within=FLAPS_WITHIN) if begins else {}
+    chosen = await detectors.chosen(session) if begins else {}
+    fresh = iter(await new_ids(session, len(begins)) if begins else ())
     for each in news:
         if (before := known.get(each.key)) is not None:
             known[each.key] = before.after(each)
