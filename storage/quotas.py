@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import case, func, text
+from sqlalchemy import ARRAY, Text, case, cast, func
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col, select
@@ -32,14 +32,13 @@ class QuotaUsageRow(SQLModel, table=True):
 
 async def get(session: AsyncSession, name: str) -> Quota | None:
     row = await session.scalar(select(QuotaRow).where(QuotaRow.name == name))
-    return None if row is None else Quota(name=row.name, per_minute=row.per_minute)
+    return None if row is None else _to_value(row)
 
 
 async def named(session: AsyncSession, names: Collection[str]) -> list[Quota]:
     """Those of these quotas that the org has set."""
-    wanted = text("select name, per_minute from quotas where name = any(cast(:names as text[]))")
-    rows = await session.execute(wanted, {"names": sorted(names)})
-    return [Quota(name=row.name, per_minute=row.per_minute) for row in rows]
+    rows = await session.scalars(select(QuotaRow).where(col(QuotaRow.name) == func.any(cast(sorted(names), ARRAY(Text)))))
+    return [_to_value(row) for row in rows]
 
 
 async def count(session: AsyncSession) -> int:
@@ -48,7 +47,7 @@ async def count(session: AsyncSession) -> int:
 
 async def find(session: AsyncSession, *, limit: int = 200) -> list[Quota]:
     rows = await session.scalars(select(QuotaRow).order_by(QuotaRow.name).limit(limit))
-    return [Quota(name=row.name, per_minute=row.per_minute) for row in rows]
+    return [_to_value(row) for row in rows]
 
 
 async def put(session: AsyncSession, org: OrgId, quota: Quota) -> None:
@@ -84,3 +83,7 @@ def _spent(org: OrgId, name: str, amount: int) -> Insert:
     total = case((col(QuotaUsageRow.minute) >= fresh.minute, used + fresh.used), else_=fresh.used)
     latest = func.greatest(col(QuotaUsageRow.minute), fresh.minute)
     return statement.on_conflict_do_update(index_elements=["org_id", "name"], set_={"minute": latest, "used": total})
+
+
+def _to_value(row: QuotaRow) -> Quota:
+    return Quota(name=row.name, per_minute=row.per_minute)

@@ -10,7 +10,7 @@ from domain.watch import Arrival, Learnt
 from models.detectors.freshness import Freshness
 from models.detectors.volume import Volume
 from models.watch.metrics import MINUTE, TOLD, VOLUME, named
-from models.watch.subjects import State, Subjects
+from models.watch.subjects import State, Subjects, observed
 
 FRESHNESS = "freshness"
 MOST_FEEDS, MOST_KINDS = 50, 10
@@ -153,13 +153,4 @@ class Signals(Volume):
 
 
 def _volume(subject: str, detector: Volume, at: datetime, count: int) -> Observation:
-    found = detector.observe(at, [float(count)])
-    return Observation(
-        detector=VOLUME,
-        subject=subject,
-        at=at,
-        score=found.score,
-        is_odd=found.score >= TOLD,
-        reasons=tuple(f"{subject}: {reason}" for reason in found.reasons),
-        evidence={"count": count},
-    )
+    return observed(VOLUME, subject, detector.observe(at, [float(count)]), at, odd=TOLD, evidence={"count": count})

@@ -13,7 +13,7 @@ from models.detectors.contract import Detector
 from models.detectors.duration import Duration
 from models.detectors.outlier import Outlier
 from models.detectors.volume import Volume
-from models.watch.subjects import LONGEST, SILENT, State, Subjects
+from models.watch.subjects import LONGEST, SILENT, State, Subjects, observed
 
 D = TypeVar("D", bound=Detector)
 DETECTOR, CHANGE, DURATION, VOLUME = "outlier", "change", "duration", "volume"
@@ -109,16 +109,7 @@ def _said(
     if (heard := subjects.heard(subject, at)) is None:
         return None
     detector, at = heard
-    found = detector.observe(at, [value])
-    return Observation(
-        detector=name,
-        subject=subject,
-        at=told_at,
-        score=found.score,
-        is_odd=found.score >= odd,
-        reasons=tuple(f"{subject}: {reason}" for reason in found.reasons),
-        evidence={"value": value},
-    )
+    return observed(name, subject, detector.observe(at, [value]), told_at, odd=odd, evidence={"value": value})
 
 
 @lru_cache(maxsize=10_000)

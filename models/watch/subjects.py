@@ -8,8 +8,9 @@ from typing import Generic, TypeVar
 
 from pydantic import JsonValue
 
+from domain.anomaly import Observation
 from domain.watch import Learnt
-from models.detectors.contract import Learner
+from models.detectors.contract import Finding, Learner
 
 L = TypeVar("L", bound=Learner)
 
@@ -25,6 +26,21 @@ class _Known(Generic[L]):
     detector: L
     seen_at: datetime
     is_kept: bool = True
+
+
+def observed(
+    detector: str, subject: str, found: Finding, at: datetime, *, odd: float, evidence: Mapping[str, JsonValue]
+) -> Observation:
+    """What a detector has found of the subject, as it was told at that time; odd from that score on."""
+    return Observation(
+        detector=detector,
+        subject=subject,
+        at=at,
+        score=found.score,
+        is_odd=found.score >= odd,
+        reasons=tuple(f"{subject}: {reason}" for reason in found.reasons),
+        evidence=dict(evidence),
+    )
 
 
 class Subjects(Generic[L]):
