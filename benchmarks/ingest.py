@@ -20,11 +20,10 @@ from typing import Any
 
 import asyncpg
 import httpx2
-import psutil
 
 from benchmarks.files import SHARED
 from benchmarks.sender import Order, Sent
-from benchmarks.stack import READY, ROOT, drain, pss, until_said
+from benchmarks.stack import READY, ROOT, drain, held, until_said
 from commands.session import Connection, connection_file
 from stack import ports
 from stack.postgres import PostgresAddress
@@ -113,14 +112,9 @@ async def _most_held(sender: int, told: asyncio.Task[Any]) -> float:
     """The greatest proportional set size, in MB, of every process of the product and its database, looked at every 5 s."""
     most = 0.0
     while not told.done():
-        most = max(most, await asyncio.to_thread(_held_besides, sender))
+        most = max(most, await asyncio.to_thread(held, besides=sender))
         await asyncio.wait({told}, timeout=5)
     return most
-
-
-def _held_besides(sender: int) -> float:
-    """All that this process has started, without itself and the sender."""
-    return sum(sum(pss(each.pid).values()) for each in psutil.Process().children() if each.pid != sender)
 
 
 async def _caught_up(counting: Any, sent: Sent) -> float:
@@ -150,7 +144,7 @@ def show(order: Order, sent: Sent, behind: float, held: float, incidents: dict[s
         "answered_counted": counted,
         "found_stored": counts["stored"],
         "added_up": counts["added_up"],
-        "lost": stored - counts["stored"] + stored + counted - counts["added_up"],
+        "lost": abs(stored - counts["stored"]) + abs(stored + counted - counts["added_up"]),
         "templates": counts["templates"],
         "answer_p50_ms": round(1000 * statistics.median(answers)),
         "answer_p99_ms": round(1000 * answers[int(0.99 * (len(answers) - 1))]),

@@ -24,8 +24,8 @@ _LESS_AFTER = 1.0  # seconds: what was begun before the limit fell says nothing 
 
 
 class Admission:
-    """Of one process. In a storm log lines that are alike are counted and not stored, which is a tenth of the work; what is
-    too much even so is refused at once, so that senders wait and not we.
+    """Of one process. In a storm log lines that are alike are counted and not stored, which is less work; what is too much even
+    so is refused, at once or after a moment, so that senders wait and not we.
 
     The limit follows the time that a batch takes, as TCP's window follows loss (Chiu and Jain 1989).
     """

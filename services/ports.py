@@ -51,8 +51,8 @@ class Source(Protocol):
     """One kind of sender. Its methods are total: whatever is sent, they answer, and raise nothing.
 
     Some senders never come again after a 429; they are told 503 instead. Some can be asked for what they have left out, by
-    `rest`. `belongs_to` is the kind of connector whose
-    endpoint and secret it uses, where that is another one's. What `is_fed` sends nothing itself: we listen to it.
+    `rest`. `belongs_to` is the kind of connector whose endpoint and secret it uses, where that is another one's. What `is_fed`
+    sends nothing itself: we listen to it.
     """
 
     kind: str

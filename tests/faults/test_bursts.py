@@ -3,18 +3,16 @@
 import asyncio
 import itertools
 import json
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import httpx2
-import psutil
 import pytest_asyncio
 from sqlalchemy import text
 
-from benchmarks.stack import pss
+from benchmarks.stack import held
 from tests.engine import until
 from tests.faults.installation import Installation, installed
 from tests.faults.report import FULL, bar
@@ -88,13 +86,8 @@ class Burst:
 
     async def _weigh(self, until_then: float) -> None:
         while time.monotonic() < until_then:
-            self.held.append(await asyncio.to_thread(_held))
+            self.held.append(await asyncio.to_thread(held))
             await asyncio.sleep(2)
-
-
-def _held() -> float:
-    """MB of every process of the installation, its database and its engine."""
-    return sum(sum(pss(each.pid).values()) for each in psutil.Process(os.getpid()).children())
 
 
 def _delivery(kind: str) -> dict[str, object]:

@@ -246,7 +246,7 @@ async def _full(installation: Installation):
 
 
 async def test_f14_an_exhausted_pool_is_told_to_callers(installation, org, fault):
-    """Eight requests hold every connection of the API and wait for a row; the others hear 503 within two seconds."""
+    """Four requests hold their turns and wait for a row, and nothing is stored; the others hear 503 within two seconds."""
     headers = {"Authorization": f"Bearer {installation.admin_token}"}
     async with aiohttp.ClientSession(timeout=HANGS_AFTER, headers=headers) as session:
         async with installation.superuser.begin() as connection:

@@ -1,6 +1,7 @@
 """In a storm log lines that are alike are counted: nothing is lost, and every count stays exact."""
 
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import text
@@ -113,12 +114,11 @@ async def test_without_a_storm_every_line_is_stored(intake, tenant, database, li
 
 async def test_too_much_at_once_is_refused_and_nothing_of_it_is_stored(intake, admission, tenant, database, line):
     """Who is refused may send it again."""
-    held = [admission.place() for _ in range(64)]
-    for place in held:
-        place.__enter__()
-    with pytest.raises(OverloadedError):
-        await intake.ingest(tenant.admin, [line("request 1 served")])
-    held[0].__exit__(None, None, None)
+    with ExitStack() as held:
+        for _ in range(64):
+            held.enter_context(admission.place())
+        with pytest.raises(OverloadedError):
+            await intake.ingest(tenant.admin, [line("request 1 served")])
     await intake.ingest(tenant.admin, [line("request 2 served")])
 
     assert await rows(database, tenant, STORED) == [("request 2 served", 1)]
