@@ -1,8 +1,10 @@
 """Look at what has arrived of a service, learn what is usual, suspect what is odd, and open incidents for what is confirmed."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
 from domain.anomaly import Anomaly, AnomalyStatus
-from domain.base import IncidentId
+from domain.base import IncidentId, SignalId
 from domain.detecting import DetectorMode
 from domain.errors import ConflictError
 from domain.incident import Severity
@@ -32,6 +34,8 @@ MOST = 20_000
 REMEMBERED = 200
 _TITLE = 255
 
+log = logging.getLogger("suture.monitor")
+
 
 @dataclass
 class _Mind:
@@ -47,14 +51,19 @@ class Monitors:
         self._ledger = ledger
         self._incidents = incidents
         self._minds: OrderedDict[str, _Mind] = OrderedDict()
+        self._narrowed: dict[str, int] = {}
 
     async def look(self, ref: MonitorRef) -> Look:
-        """Read on from where the last look ended; what it has found is stored when this returns."""
+        """Read on from where the last look ended; what it has found is stored when this returns.
+
+        Where no detector can read what has come, half as much is read by the next look; a signal that cannot be read even by
+        itself is laid aside, so that it stops nobody from seeing the others.
+        """
         async with self._database.transaction(ref.org) as session:
             monitor = await monitors.get(session, ref)
             if monitor is None:
                 return Look()
-            arrivals = await monitors.unread(session, ref, monitor.cursor, limit=MOST)
+            arrivals = await monitors.unread(session, ref, monitor.cursor, limit=self._narrowed.get(ref.workflow_id, MOST))
             mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
             if not arrivals:
                 self._remember(ref, mind)
@@ -62,12 +71,16 @@ class Monitors:
                     await suspect(session, ref, missing)
                 return Look(is_ripe=await self._is_ripe(session, ref))
         self._minds.pop(ref.workflow_id, None)  # what it is told now counts once it is stored
-        taken = await asyncio.to_thread(_take, mind.watcher, monitor.patterns, arrivals)
+        try:
+            taken = await asyncio.to_thread(_take, mind.watcher, monitor.patterns, arrivals)
+        except Exception as error:  # noqa: BLE001 (whatever one signal makes of a detector, the others are still seen)
+            return await self._narrow(ref, monitor, arrivals, error)
         try:
             look = await self._store(ref, monitor, arrivals, taken)
         except ConflictError:
             return Look(is_behind=True)
         self._remember(ref, _Mind(monitor.version + 1, mind.watcher))
+        self._widen(ref)
         return look
 
     async def judge(self, ref: MonitorRef) -> IncidentId | None:
@@ -137,6 +150,36 @@ class Monitors:
         if len(self._minds) > REMEMBERED:
             self._minds.popitem(last=False)
 
+    async def _narrow(self, ref: MonitorRef, monitor: Monitor, arrivals: Sequence[Arrival], error: Exception) -> Look:
+        if len(arrivals) > 1:
+            self._narrowed[ref.workflow_id] = len(arrivals) // 2
+        else:
+            with suppress(ConflictError):  # somebody else has read on, and looks at it
+                await self._lay_aside(ref, monitor, arrivals[0], error)
+        return Look(is_behind=True)
+
+    async def _lay_aside(self, ref: MonitorRef, monitor: Monitor, arrival: Arrival, error: Exception) -> None:
+        """It stays stored, and is counted nowhere; the audit log says why."""
+        reason = type(error).__name__
+        log.error("signal is laid aside", extra={"monitor": ref.workflow_id, "signal": str(arrival.id)}, exc_info=error)
+        read = monitor.model_copy(update={"version": monitor.version + 1, "cursor": arrival.cursor})
+        async with self._database.transaction(ref.org) as session:
+            await monitors.advance(session, ref, read)
+            await self._ledger.append(
+                session,
+                ref.org,
+                "signal.laid_aside",
+                actor=MONITOR,
+                resource_type="signal",
+                resource_id=SignalId.of(arrival.id).shown,
+                after={"service": ref.service, "environment": ref.environment, "kind": arrival.kind, "reason": reason},
+            )
+
+    def _widen(self, ref: MonitorRef) -> None:
+        """What could be read is read in larger parts again."""
+        if (narrowed := self._narrowed.pop(ref.workflow_id, MOST)) < MOST // 2:
+            self._narrowed[ref.workflow_id] = 2 * narrowed
+
     async def _store(self, ref: MonitorRef, monitor: Monitor, arrivals: Sequence[Arrival], taken: Taken) -> Look:
         async with self._database.transaction(ref.org) as session:
             read = Monitor(
@@ -152,7 +195,9 @@ class Monitors:
                 await monitors.add_up(session, ref, minutes, sums)
             await suspect(session, ref, taken.observations)
             is_ripe = await self._is_ripe(session, ref)
-        return Look(signals=len(arrivals), is_behind=len(arrivals) == MOST, is_ripe=is_ripe)
+        return Look(
+            signals=len(arrivals), is_behind=len(arrivals) == self._narrowed.get(ref.workflow_id, MOST), is_ripe=is_ripe
+        )
 
     async def _is_ripe(self, session: AsyncSession, ref: MonitorRef) -> bool:
         at = await now(session)

@@ -116,19 +116,22 @@ async def plant(shop: Shop) -> None:
 
 
 async def watch(shop: Shop) -> None:
-    """Let the monitor learn, find something odd that has a secret in its name, open an incident and have its story told."""
+    """Let the monitor learn, find something odd that has a secret in its name, open an incident and have its story told.
+
+    Of a service of its own: all that is odd of one service at a time is one incident, which has its name from what came first.
+    """
     key = f"latency of {SECRETS['named'].whole}"
-    usual = {"kind": "metric", "key": key, "environment": "prod", "service": "shop"}
+    usual = {"kind": "metric", "key": key, "environment": "prod", "service": "till"}
     first = datetime.now(UTC) - timedelta(seconds=len(USUAL))
     learnt = [usual | {"value": value, "ts": (first + timedelta(seconds=n)).isoformat()} for n, value in enumerate(USUAL)]
     assert (await shop.by.post("/signals/ingest", learnt)).status_code == 200
 
     async def odd() -> list[dict[str, Any]]:
-        found = (await shop.by.get("/incidents?service=shop")).json()["items"]
+        found = (await shop.by.get("/incidents?service=till")).json()["items"]
         return [each for each in found if "latency" in each["title"]]
 
     async def is_opened() -> bool:
-        await shop.by.post("/signals/ingest", [usual | {"value": 90.0}])
+        assert (await shop.by.post("/signals/ingest", [usual | {"value": 90.0}])).status_code == 200
         return bool(await odd())
 
     async def is_told() -> bool:

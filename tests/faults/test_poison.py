@@ -1,15 +1,18 @@
-"""Letters that crash whoever hands them over: each is laid aside with its reason, and no other waits for them."""
+"""Letters and signals that crash whoever reads them: each is laid aside with its reason, and no other waits for them."""
 
 import asyncio
 import time
 
 from sqlalchemy import text
 
+from services import monitors
 from storage.outbox import Letter, Outbox
 from tests.faults.report import bar, counted
+from tests.storage.conftest import service
 from tests.storage.test_relay import Post, post, urls
+from tests.storage.watched import USUAL
 
-__all__ = ["post", "urls"]
+__all__ = ["post", "service", "urls"]
 
 POISON = counted(400)
 NEIGHBOURS = counted(200)
@@ -23,6 +26,12 @@ ENTRIES = text(
     "select d.after_json from audit_logs l join audit_details d using (org_id, seq)"
     " where l.org_id = :org and l.action = 'letter.laid_aside'"
 )
+UNREAD = counted(60)
+ASIDE = text(
+    "select l.resource_id, d.after_json->>'reason' from audit_logs l join audit_details d using (org_id, seq)"
+    " where l.org_id = :org and l.action = 'signal.laid_aside'"
+)
+ADDED_UP = text("select sum(count) from signal_rollups_5m where kind = 'metric'")
 
 
 async def _rows(post: Post, statement):
@@ -75,3 +84,36 @@ async def test_f26_a_letter_laid_aside_is_delivered_once_its_time_is_set_again(p
         await ears.heard("run/again")
         await post.until_delivered()
     fault.note(runs=1, violations=[])
+
+
+async def test_f26_a_signal_that_crashes_the_detectors_is_laid_aside_and_blinds_nobody(service, fault, monkeypatch):
+    """By itself: what came before and after it is learnt from, and what is odd then opens its incident."""
+    take = monitors._take
+
+    def crashes(watcher, patterns, arrivals):
+        if any(each.key.startswith("poison") for each in arrivals):
+            raise ZeroDivisionError
+        return take(watcher, patterns, arrivals)
+
+    async def read_on():
+        number = 1
+        while (await service.monitors.look(service.ref)).is_behind:
+            number += 1
+        return number
+
+    monkeypatch.setattr(monitors, "_take", crashes)
+    for number in range(UNREAD):
+        await service.send(USUAL[number : number + 8])
+        await service.send([1.0], key=f"poison {number}")
+    await service.send(USUAL)
+    looks = await read_on()
+    await service.tell(90.0, 91.0)
+    await service.monitors.judge(service.ref)
+
+    aside, [(added,)] = await service.rows(ASIDE, org=service.tenant.org), await service.rows(ADDED_UP)
+    broken = [] if len(set(aside)) == UNREAD == len(aside) else [f"{len(aside)} of {UNREAD} are laid aside"]
+    broken += [f"{identifier} for {reason}" for identifier, reason in aside if reason != "ZeroDivisionError"]
+    sent = UNREAD * 8 + len(USUAL) + 2
+    broken += [] if added == sent else [f"{added} of {sent} are added up"]
+    broken += [] if len(await service.incidents()) == 1 else ["what was odd afterwards opened no incident"]
+    fault.note(runs=UNREAD, violations=broken, looks=looks)
