@@ -1,13 +1,18 @@
 """Real programs that people already run, out of Debian's packages: unpacked into the user's cache, without root."""
 
+import asyncio
 import shutil
 import subprocess
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from stack.tools import default_cache
+from tests.engine import until
 
 PACKAGES = {"prometheus-alertmanager": "prometheus-alertmanager", "prometheus": "prometheus"}
 """The program of each package."""
@@ -34,6 +39,32 @@ def command(package: str) -> tuple[str, ...]:
         f'{over} && exec "$0" "$@"',
         f"{home}/usr/bin/{PACKAGES[package]}",
     )
+
+
+@asynccontextmanager
+async def running(*argv: str, ready: str) -> AsyncIterator[None]:
+    """A peer from when it is ready until the end of the block; its log is shown when it never gets ready."""
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(*argv, stdout=log, stderr=log)
+        try:
+            async with httpx2.AsyncClient(trust_env=False) as client:
+
+                async def is_ready() -> bool:
+                    try:
+                        return (await client.get(ready)).status_code == 200
+                    except httpx2.TransportError:
+                        return False
+
+                try:
+                    await until(is_ready, why=f"{argv[0]} is ready")
+                except AssertionError:
+                    log.seek(0)
+                    raise AssertionError(log.read().decode()[-2_000:]) from None
+                yield
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
 
 def _version(package: str) -> str:

@@ -1,12 +1,10 @@
 """Senders that people already run against the served API, each by what its page has to copy and no line more."""
 
-import asyncio
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from stack import ports
 from tests.api.pages import blocks, filled, run
 from tests.api.site import Person, Site
 from tests.engine import until
-from tests.peers import command
+from tests.peers import command, running
 
 CONFIG = {"environment": "prod", "opens_incidents": True}
 ALERT = {"labels": {"alertname": "HighErrors", "service": "shop"}, "annotations": {"summary": "too many errors"}}
@@ -48,32 +46,6 @@ metrics = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
 metrics.get_meter("shop").create_counter("orders").add(2)
 metrics.shutdown()
 """
-
-
-@asynccontextmanager
-async def running(*argv: str, ready: str) -> AsyncIterator[None]:
-    """A peer from when it is ready until the end of the block; its log is shown when it never gets ready."""
-    with tempfile.TemporaryFile() as log:
-        process = await asyncio.create_subprocess_exec(*argv, stdout=log, stderr=log)
-        try:
-            async with httpx2.AsyncClient(trust_env=False) as client:
-
-                async def is_ready() -> bool:
-                    try:
-                        return (await client.get(ready)).status_code == 200
-                    except httpx2.TransportError:
-                        return False
-
-                try:
-                    await until(is_ready, why=f"{argv[0]} is ready")
-                except AssertionError:
-                    log.seek(0)
-                    raise AssertionError(log.read().decode()[-2_000:]) from None
-                yield
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from pydantic import SecretStr
+
 from provision import provision
 from stack.postgres import Postgres, PostgresAddress
 from stack.supervise import Supervisor
@@ -26,9 +28,11 @@ _CHUNK = 64 * 1024
 class OwnServer:
     """A durable server that its supervisor starts again when it dies."""
 
-    def __init__(self, server: Postgres, folder: Path, urls: DatabaseUrls) -> None:
+    def __init__(self, server: Postgres, folder: Path, urls: DatabaseUrls, token: SecretStr) -> None:
+        """`token` is that of the first org's admin."""
         self._server, self._folder = server, folder
         self.urls = urls
+        self.token = token
 
     async def kill(self) -> None:
         """SIGKILL to the postmaster itself, by the pid that it has written down."""
@@ -82,8 +86,9 @@ async def own_server(kms, *, on: Path | None = None) -> AsyncIterator[OwnServer]
         await server.prepare()
         await supervisor.run(server.spec(), ready=server.is_ready)
         urls = await create_database(server.address, "suture_faults")
-        await provision(urls.admin, passwords=PASSWORDS, kms=kms, hmac_key=HMAC_KEY)
-        yield OwnServer(server, folder, urls)
+        provisioned = await provision(urls.admin, passwords=PASSWORDS, kms=kms, hmac_key=HMAC_KEY)
+        assert provisioned.token is not None
+        yield OwnServer(server, folder, urls, provisioned.token)
     finally:
         await supervisor.close()
         server.clean()

@@ -1,22 +1,35 @@
 """A database without room on its disk: what it cannot keep is not acknowledged, and it goes on once there is room again."""
 
 import asyncio
+import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from domain.errors import UnavailableError
+from stack import ports
+from tests.engine import until
 from tests.faults import checker
 from tests.faults.report import bar, counted
 from tests.faults.servers import own_server, small_disk
 from tests.faults.test_database import Writers, _own_org, opened
+from tests.peers import command, running
+from tests.processes import serving_api
 
 MEGABYTES = 256
 ROUNDS = counted(30)
 REFUSED_FOR_S = 2.0
 RECOVERED_WITHIN_S = bar(10.0)
+ALERTS = Path(__file__).parents[2] / "deploy/alerts.yml"
+LINES = [{"kind": "log", "text": f"request {number} served"} for number in range(100)]
 STORED = text("select count(*) from signals where org_id = :org")
 TAKEN = text("select coalesce(sum((after_json ->> 'count')::int), 0) from audit_details where org_id = :org")
 
@@ -76,3 +89,63 @@ async def _until_refused(writers: Writers, *, since: float) -> None:
     async with asyncio.timeout(60):
         while not (writers.refused and writers.refused[-1] > since):
             await asyncio.sleep(0.01)
+
+
+async def test_f15_senders_are_told_to_come_again_and_somebody_is_woken(server, disk, world, tmp_path, fault):
+    """Over HTTP it is a 503 with the seconds to wait; a real Prometheus with the rules we ship fires."""
+    urls = server.urls
+    own = {"database_url": urls.app, "database_relay_url": urls.relay}
+    chosen = world.settings.model_copy(update={name: SecretStr(url) for name, url in own.items()})
+    broken: list[str] = []
+    async with (
+        serving_api(chosen, tmp_path) as (_, port),
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        prometheus(tmp_path, scraping=port) as watching,
+    ):
+
+        async def sent() -> httpx2.Response:
+            word = {"Authorization": f"Bearer {server.token.get_secret_value()}"}
+            return await client.post("/api/v1/signals/ingest", json=LINES, headers=word)
+
+        async def is_taken() -> bool:
+            return (await sent()).status_code == 200
+
+        async def is_refused() -> bool:
+            return (await sent()).status_code == 503
+
+        async def is_told() -> bool:
+            await sent()
+            return bool(await fires(watching))
+
+        await until(is_taken, why="there is room")
+        disk.fill()
+        await until(is_refused, why="there is no room")
+        answer = await sent()
+        broken += [] if "retry-after" in answer.headers else ["a 503 that does not say when to come again"]
+        await until(is_told, why="Prometheus fires")
+        disk.free()
+        await until(is_taken, why="there is room again")
+    fault.note(runs=1, violations=broken)
+
+
+@asynccontextmanager
+async def prometheus(folder: Path, *, scraping: int) -> AsyncIterator[httpx2.AsyncClient]:
+    """One that looks each second at the API's page, with the rules that we ship."""
+    scrape = {"job_name": "suture", "static_configs": [{"targets": [f"127.0.0.1:{scraping}"]}]}
+    config = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(ALERTS)]}
+    (folder / "prometheus.yml").write_text(json.dumps(config | {"scrape_configs": [scrape]}))
+    (port,) = ports.choose(0)
+    own = f"http://127.0.0.1:{port}"
+    argv = (
+        *command("prometheus"),
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+    async with running(*argv, ready=f"{own}/-/ready"), httpx2.AsyncClient(base_url=own, trust_env=False) as client:
+        yield client
+
+
+async def fires(watching: httpx2.AsyncClient) -> list[Any]:
+    found: list[Any] = (await watching.get("/api/v1/alerts")).json()["data"]["alerts"]
+    return [each for each in found if each["labels"]["alertname"] == "SutureTurnsRequestsAway" and each["state"] == "firing"]
