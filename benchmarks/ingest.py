@@ -32,7 +32,8 @@ from tests.database import served, urls_of
 _START_WITHIN, _CAUGHT_UP_WITHIN = 120, 120
 _SIGNALS = "select count(*) from signals where source = 'bench'"
 _ADDED_UP = "select coalesce(sum(count), 0)::bigint from signal_rollups_1m"
-_INCIDENTS = "select service, extract(epoch from first_seen_at)::float8 as at from incidents"
+_INCIDENTS = "select service, title, extract(epoch from first_seen_at)::float8 as at from incidents"
+_SLOWEST = 8
 _TEMPLATES = "select count(*) from log_templates"
 
 
@@ -103,7 +104,7 @@ async def _run(order: Order, counting: Any) -> None:
         sent,
         behind,
         held,
-        {row["service"]: row["at"] for row in await counting.fetch(_INCIDENTS)},
+        {row["service"]: (row["at"], row["title"]) for row in await counting.fetch(_INCIDENTS)},
         await _counts(counting),
     )
 
@@ -132,11 +133,13 @@ async def _counts(counting: Any) -> dict[str, int]:
     return {name: await counting.fetchval(statement) for name, statement in wanted.items()}
 
 
-def show(order: Order, sent: Sent, behind: float, held: float, incidents: dict[str, float], counts: dict[str, int]) -> None:
+def show(
+    order: Order, sent: Sent, behind: float, held: float, incidents: dict[str, tuple[float, str]], counts: dict[str, int]
+) -> None:
     stored = sent.items.get("stored", 0)
     counted = sent.items.get("counted", 0)
-    answers = sorted(sent.answers_s)
-    waits = sorted(incidents[name] - at for name, at in sent.bursts.items() if name in incidents)
+    answers = sorted(took for _, took in sent.answers)
+    waits = sorted(incidents[name][0] - at for name, at in sent.bursts.items() if name in incidents)
     missed = len(sent.bursts) - len(waits)
     figures: dict[str, Any] = {
         "lines_per_min": round(60 * (stored + counted) / sent.took_s),
@@ -158,6 +161,11 @@ def show(order: Order, sent: Sent, behind: float, held: float, incidents: dict[s
     for name, value in figures.items():
         print(f"{name:<20}{value!s:>14}")
     print("statuses", sent.statuses, "items", sent.items)
+    slowest = sorted(sent.answers, key=lambda each: -each[1])[:_SLOWEST]
+    print("the slowest answers:", ", ".join(f"{1000 * took:.0f} ms in second {at:.0f}" for at, took in sorted(slowest)))
+    for name, (_, title) in incidents.items():
+        if name not in sent.bursts:
+            print(f"false: {title}")
     print(json.dumps({"bench": "ingest", "asked_per_minute": order.per_minute} | figures))
 
 

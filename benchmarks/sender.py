@@ -38,9 +38,10 @@ class Order(Value):
 
 
 class Sent(Value):
-    """What came of it: seconds each answer took, lines by their answer, answers by status, and when each burst was sent."""
+    """What came of it: each answer's second and how many it took, lines by their answer, answers by status, and when each burst
+    was sent."""
 
-    answers_s: tuple[float, ...]
+    answers: tuple[tuple[float, float], ...]
     items: dict[str, int]
     statuses: dict[str, int]
     bursts: dict[str, float]
@@ -52,7 +53,8 @@ class Sender:
         self._order = order
         self._client = client
         self._lines = itertools.cycle(_lines(Path(order.logs)))
-        self._answers: list[float] = []
+        self._answers: list[tuple[float, float]] = []
+        self._began = time.perf_counter()
         self._items: dict[str, int] = {}
         self._statuses: dict[str, int] = {}
         self._bursts: dict[str, float] = {}
@@ -63,7 +65,7 @@ class Sender:
         until = began + self._order.seconds
         await asyncio.gather(*(self._connection(began, until) for _ in range(self._order.connections)), self._burst(began))
         return Sent(
-            answers_s=tuple(self._answers),
+            answers=tuple(self._answers),
             items=self._items,
             statuses=self._statuses,
             bursts=self._bursts,
@@ -107,7 +109,7 @@ class Sender:
     async def _post(self, body: str) -> None:
         began = time.perf_counter()
         answer = await self._client.post("/api/v1/signals/ingest", content=body.encode())
-        self._answers.append(time.perf_counter() - began)
+        self._answers.append((began - self._began, time.perf_counter() - began))
         self._statuses[str(answer.status_code)] = self._statuses.get(str(answer.status_code), 0) + 1
         if answer.status_code < 300:
             told = answer.json()
