@@ -35,7 +35,10 @@ class Monitoring:
 
     @activity.defn
     async def watch(self, ref: MonitorRef) -> Watched:
-        """Look again and again, the more often the more comes and the fewer services are watched at once."""
+        """Look again and again, the more often the more comes and the fewer services are watched at once.
+
+        Where a verdict is near, the next look is soon: somebody waits for it.
+        """
         loop = asyncio.get_running_loop()
         began = heard = loop.time()
         pause = _SHORTEST
@@ -54,7 +57,8 @@ class Monitoring:
                 else:
                     pause = min(1.5 * pause, _LONGEST)
                 if not look.is_behind:
-                    await asyncio.sleep(max(pause, min(self._watched / _LOOKS, _LONGEST)))
+                    share = min(self._watched / _LOOKS, _LONGEST)
+                    await asyncio.sleep(_SHORTEST if look.is_ripening else max(pause, share))
             return Watched()
         finally:
             self._watched -= 1

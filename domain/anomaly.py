@@ -110,6 +110,11 @@ class Anomaly(Value):
         return self.status is AnomalyStatus.SUSPECTED or (self._is_alert and self.is_open and self.calm > 0)
 
     @property
+    def is_ripening(self) -> bool:
+        """Whether enough was odd to confirm it, and it only has to last a moment longer."""
+        return self.status is AnomalyStatus.SUSPECTED and self.odd >= ODD_TO_CONFIRM
+
+    @property
     def _is_alert(self) -> bool:
         return self.detector == ALERT
 
@@ -139,7 +144,7 @@ class Anomaly(Value):
     def verdict(self, now: Instant) -> AnomalyStatus:
         """What it is by now: one odd value alone confirms nothing, and one usual value ends nothing."""
         if self.status is AnomalyStatus.SUSPECTED:
-            if self.odd >= ODD_TO_CONFIRM and now - self.began_at >= CONFIRM_AFTER:
+            if self.is_ripening and now - self.began_at >= CONFIRM_AFTER:
                 return AnomalyStatus.CONFIRMED
             is_gone = self.calm >= CALM_TO_DISMISS or now - self.seen_at >= SILENT_AFTER
             return AnomalyStatus.DISMISSED if is_gone else self.status

@@ -121,11 +121,15 @@ class Learnt(Value):
 
 
 class Look(Value):
-    """What one look at a service has found: how many signals, whether more wait, whether an anomaly wants a verdict."""
+    """What one look at a service has found: how many signals, whether more wait, whether an anomaly wants a verdict.
+
+    `is_ripening`: one will want it in a moment, whatever comes.
+    """
 
     signals: int = 0
     is_behind: bool = False
     is_ripe: bool = False
+    is_ripening: bool = False
 
 
 class Watched(Value):

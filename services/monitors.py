@@ -69,7 +69,7 @@ class Monitors:
                 self._remember(ref, mind)
                 if missing := mind.watcher.missing(await now(session)):
                     await suspect(session, ref, missing)
-                return Look(is_ripe=await self._is_ripe(session, ref))
+                return await self._found(session, ref)
         self._minds.pop(ref.workflow_id, None)  # what it is told now counts once it is stored
         try:
             taken = await asyncio.to_thread(_take, mind.watcher, monitor.patterns, arrivals)
@@ -194,14 +194,16 @@ class Monitors:
             for minutes, sums in taken.sums.items():
                 await monitors.add_up(session, ref, minutes, sums)
             await suspect(session, ref, taken.observations)
-            is_ripe = await self._is_ripe(session, ref)
-        return Look(
-            signals=len(arrivals), is_behind=len(arrivals) == self._narrowed.get(ref.workflow_id, MOST), is_ripe=is_ripe
-        )
+            found = await self._found(session, ref)
+        is_behind = len(arrivals) == self._narrowed.get(ref.workflow_id, MOST)
+        return found.model_copy(update={"signals": len(arrivals), "is_behind": is_behind})
 
-    async def _is_ripe(self, session: AsyncSession, ref: MonitorRef) -> bool:
-        at = await now(session)
-        return any(each.is_ripe(at) for each in await anomalies.open_ones(session, ref))
+    async def _found(self, session: AsyncSession, ref: MonitorRef) -> Look:
+        at, open_ones = await now(session), await anomalies.open_ones(session, ref)
+        return Look(
+            is_ripe=any(each.is_ripe(at) for each in open_ones),
+            is_ripening=any(each.is_ripening for each in open_ones),
+        )
 
     async def _open(self, session: AsyncSession, ref: MonitorRef, confirmed: Sequence[Anomaly]) -> IncidentId:
         """All that is abnormal of one service at a time is one story."""
