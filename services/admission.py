@@ -17,8 +17,7 @@ PATIENCE = timedelta(seconds=1.5)
 """How long a batch waits for its turn; as long as anybody waits for a connection."""
 _LEAST, _MOST = 2, 64
 _AT_ONCE = 4
-"""Fewer than a process has connections, so that a burst leaves some to whoever asks for little; an org's own batches wait
-for each other at its ledger anyway."""
+"""Fewer than a process has connections, so that a burst leaves some to whoever asks for little."""
 _LESS = 0.7
 _LESS_AFTER = 1.0  # seconds: what was begun before the limit fell says nothing of the new one
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.base import OrgId, WorkflowId
+from domain.base import Instant, OrgId, WorkflowId
 from domain.errors import ForbiddenError, NotFoundError, QuotaExceededError, StoppedError
 from domain.identity import KillSwitch, SwitchLevel, SwitchScope
 from storage import identity, quotas, switches, workflows
@@ -67,15 +67,30 @@ class Guard:
                 "it runs the pipelines of the installation's first org alone"
             )
 
+    async def check_quota(self, session: AsyncSession, name: str, amount: int) -> None:
+        """Whether there is room for `amount` by what has been counted so far; nobody waits for it, and nothing is counted.
+
+        Raises:
+            QuotaExceededError, NotFoundError: as `spend_quota`.
+        """
+        found = await quotas.spent(session, name)
+        if found is not None:
+            used, began = found
+            await self._check(session, name, await self.quota(session, name), used + amount, began)
+
     async def spend_quota(self, session: AsyncSession, org: OrgId, name: str, amount: int) -> None:
         """Count `amount` against the minute of the database's clock, if the transaction commits.
+
+        Whoever counts for the same org waits until it does: spend late in a transaction.
 
         Raises:
             QuotaExceededError: says when the next minute begins.
             NotFoundError: nothing is called so, neither by the org nor by default.
         """
         allowed = await self.quota(session, name)
-        used, began = await quotas.spend(session, org, name, amount)
+        await self._check(session, name, allowed, *await quotas.spend(session, org, name, amount))
+
+    async def _check(self, session: AsyncSession, name: str, allowed: int, used: int, began: Instant) -> None:
         if used > allowed:
             seconds = max(1, 60 - int((await now(session) - began).total_seconds()))
             raise QuotaExceededError(f"the quota {name} is {allowed} per minute and would be {used}; try again in {seconds} s")

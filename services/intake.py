@@ -210,9 +210,13 @@ class Intake:
     async def _take(
         self, session: AsyncSession, org: OrgId, lot: Lot, taken: Sequence[int], actor: Actor
     ) -> tuple[Received, ...]:
-        """Those items of the lot that are taken."""
-        await self._guard.spend_quota(session, org, "signals", len(taken))
+        """Those items of the lot that are taken.
+
+        What the org's batches wait for each other for, its quota and its ledger, comes last.
+        """
+        await self._guard.check_quota(session, "signals", len(taken))
         received = await self._store(session, org, lot, taken)
+        await self._guard.spend_quota(session, org, "signals", len(taken))
         await self._enter(session, org, actor, received)
         return received
 
