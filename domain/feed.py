@@ -39,8 +39,13 @@ class Feed(Value):
     @property
     def place(self) -> tuple[str, str]:
         """Schema and table; without a schema it is `public`."""
-        schema, _, name = (self.table or "").rpartition(".")
-        return schema or "public", name
+        return place_of(self.table or "")
+
+
+def place_of(table: TableName) -> tuple[str, str]:
+    """Schema and table; without a schema it is `public`."""
+    schema, _, name = table.rpartition(".")
+    return schema or "public", name
 
 
 class Fed(Value):
