@@ -17,7 +17,8 @@ import asyncpg
 
 from adapters.reaching import Reach
 from domain.errors import UnavailableError
-from domain.feed import DatabaseAddress, Feed, Missed, Notice
+from domain.feed import DatabaseAddress, Feed, Missed, Notice, TableName, place_of
+from domain.opinion import Opinion
 
 CONNECT_WITHIN = timedelta(seconds=5)
 STATEMENT_WITHIN = timedelta(seconds=10)
@@ -28,10 +29,16 @@ MOST_AT_ONCE = 200
 LARGEST_ROW = 65_536
 ASKED_EVERY = timedelta(seconds=15)
 """How long nothing is heard before the database is asked whether it is still there: a network may end without a word."""
+WRITE_WITHIN = timedelta(seconds=2)
+"""How long what is notified waits, at the most, while verdicts are written."""
 
 _NAMES = """select format('%I.%I', n.nspname, c.relname), format('%I', a.attname), format_type(a.atttypid, a.atttypmod)
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relname = $2 and a.attname = $3 and a.attnum > 0 and not a.attisdropped"""
+_TABLE = """select format('%I.%I', n.nspname, c.relname) as name,
+  array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2"""
+_COLUMNS = {name: "float8" if name in {"confidence", "risk"} else "text" for name in Opinion.model_fields}
 _LOST = "the connection to the database is lost"
 _REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (asyncpg.InvalidAuthorizationSpecificationError, "the database refuses the user or the password"),
@@ -43,9 +50,22 @@ _REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
     (asyncpg.QueryCanceledError, f"a statement took longer than {STATEMENT_WITHIN.total_seconds():.0f} s: is there an index?"),
     (ssl.SSLCertVerificationError, "the certificate of the database is not trusted: sslmode=require does not ask for that"),
     (asyncpg.ConnectionDoesNotExistError, _LOST),
-    (asyncpg.InterfaceError, _LOST),
+    ((asyncpg.InterfaceError, asyncpg.InternalClientError), _LOST),
     (TimeoutError, "the database does not answer in time"),
     (OSError, "the database cannot be reached, or does not speak TLS (for which sslmode=disable does not ask)"),
+)
+_GONE = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+_MAY_NOT = """the database's user may not write to {table}: grant it usage on the schema, and select, insert and update on the \
+table; where row security is on, it needs a policy, too"""
+_FLAWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (asyncpg.InsufficientPrivilegeError, _MAY_NOT),
+    (asyncpg.InvalidColumnReferenceError, "the column incident of {table} has to be its primary key"),
+    (asyncpg.DatatypeMismatchError, "a column of {table} has another type than on the connector's page"),
+    (asyncpg.ReadOnlySQLTransactionError, "the database is read-only"),
+    (
+        (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError),
+        f"writing to {{table}} takes longer than {WRITE_WITHIN.total_seconds():.0f} s",
+    ),
 )
 
 
@@ -76,7 +96,8 @@ class Databases:
                 await connection.execute(f"set statement_timeout = {STATEMENT_WITHIN.total_seconds() * 1000:.0f}")
                 await connection.execute("set timezone = 'UTC'")
                 await connection.execute("set datestyle = 'ISO'")
-            yield Watched(connection)
+                pid = await connection.fetchval("select pg_backend_pid()")
+            yield Watched(connection, pid)
         finally:
             connection.terminate()
 
@@ -84,8 +105,10 @@ class Databases:
 class Watched:
     """Implements `services.ports.Watched`."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, pid: int) -> None:
+        """`pid` is that of the connection itself, whose own notifications are not heard."""
         self._connection = connection
+        self._pid = pid
         self._waiting: deque[Notice] = deque()
         self._stirred = asyncio.Event()
         self._asked_at = time.monotonic()
@@ -97,7 +120,9 @@ class Watched:
             for channel in channels:
                 await self._connection.add_listener(channel, self._hear)
 
-    def _hear(self, _connection: object, _pid: int, channel: str, payload: str) -> None:
+    def _hear(self, _connection: object, pid: int, channel: str, payload: str) -> None:
+        if pid == self._pid:
+            return
         if len(self._waiting) < MOST_WAITING:
             self._waiting.append(Notice(channel=channel, payload=payload))
         else:
@@ -160,6 +185,28 @@ class Watched:
                 return None
         return found
 
+    async def write(self, table: TableName, opinions: Sequence[Opinion]) -> str | None:
+        with _translated():
+            found = await self._connection.fetchrow(_TABLE, *place_of(table))
+            if found is None:
+                return f"the database has no table {table}: make it as the connector's page says"
+            if missing := ", ".join(name for name in (*_COLUMNS, "updated_at") if name not in found["columns"]):
+                return f"the table {table} has no column {missing}: make it as the connector's page says"
+            try:
+                await self._put(found["name"], opinions)
+            except _GONE:
+                raise
+            except asyncpg.PostgresError as error:
+                reason = next((reason for kind, reason in _FLAWS if isinstance(error, kind)), None)
+                return (reason or f"{{table}} refuses it with {error.sqlstate}").format(table=table)
+        return None
+
+    async def _put(self, table: str, opinions: Sequence[Opinion]) -> None:
+        rows = [each.model_dump(mode="json") for each in opinions]
+        async with self._connection.transaction():
+            await self._connection.execute(f"set local statement_timeout = {WRITE_WITHIN.total_seconds() * 1000:.0f}")
+            await self._connection.execute(_upsert(table), *([row[name] for row in rows] for name in _COLUMNS))
+
     async def _names(self, feed: Feed) -> tuple[str, str, str]:
         """Table and column, quoted, and the column's type, as the database itself writes them."""
         with _translated():
@@ -191,6 +238,18 @@ def _tls(address: DatabaseAddress) -> ssl.SSLContext | None:
     return context
 
 
+def _upsert(table: str) -> str:
+    """Rows that are as they should be are not written again, so that no trigger of theirs is roused."""
+    names, news = ", ".join(_COLUMNS), [name for name in _COLUMNS if name != "incident"]
+    given = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_COLUMNS.values(), start=1))
+    before, after = (", ".join(f"{side}.{name}" for name in news) for side in ("t", "excluded"))
+    return (
+        f"insert into {table} as t ({names}, updated_at) select told.*, now() from unnest({given}) as told ({names})"  # noqa: S608
+        f" on conflict (incident) do update set ({', '.join(news)}, updated_at) = row({after}, now())"
+        f" where ({before}) is distinct from ({after})"
+    )
+
+
 def _row(feed: Feed, record: str | None) -> Notice:
     schema, table = feed.place
     head = dumps({"schema": schema, "table": table, "type": "INSERT"}).removesuffix("}")
@@ -201,7 +260,7 @@ def _row(feed: Feed, record: str | None) -> Notice:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), None)
         state = getattr(error, "sqlstate", None)
         raise UnavailableError(reason or f"the database refuses with {state or type(error).__name__}") from None

@@ -24,23 +24,41 @@ class Feed(Value):
     """The `channels` to listen on. Of `table` what was written meanwhile is read after every connection that was lost.
 
     `since` is the column of it that grows with every change: what is larger than the last value seen is read.
+    `verdicts` is a table of the same database that what we think of its incidents is written to.
     """
 
     channels: Annotated[tuple[DatabaseName, ...], Field(min_length=1, max_length=16)]
     table: TableName | None = None
     since: DatabaseName | None = None
+    verdicts: TableName | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if (self.table is None) != (self.since is None):
             raise ValueError("expected both `table` and `since`, or neither")
+        if self.table is not None and self.verdicts is not None and self.place == place_of(self.verdicts):
+            raise ValueError(
+                "expected `verdicts` to be another table than `table`: what is written there is no change to follow"
+            )
         return self
 
     @property
     def place(self) -> tuple[str, str]:
         """Schema and table; without a schema it is `public`."""
-        schema, _, name = (self.table or "").rpartition(".")
-        return schema or "public", name
+        return place_of(self.table or "")
+
+    def is_ours(self, notice: "Notice") -> bool:
+        """Whether it tells of a row of `verdicts`: who follows what he writes himself has no end of it."""
+        if self.verdicts is None:
+            return False
+        said = _said(notice)
+        return said is not None and (said.get("schema"), said.get("table")) == place_of(self.verdicts)
+
+
+def place_of(table: TableName) -> tuple[str, str]:
+    """Schema and table; without a schema it is `public`."""
+    schema, _, name = table.rpartition(".")
+    return schema or "public", name
 
 
 class Fed(Value):
@@ -77,11 +95,8 @@ class Change:
     @classmethod
     def of(cls, feed: Feed, notice: Notice) -> "Change | None":
         """None: it tells of something else."""
-        try:
-            said = json.loads(notice.payload)
-        except (ValueError, RecursionError):
-            return None
-        if feed.since is None or not isinstance(said, dict) or (said.get("schema"), said.get("table")) != feed.place:
+        said = _said(notice)
+        if feed.since is None or said is None or (said.get("schema"), said.get("table")) != feed.place:
             return None
         if said.get("type") == "DELETE":
             return None
@@ -126,6 +141,14 @@ class DatabaseAddress(Value):
         if not is_right or not all(said.values()) or "\x00" in "".join(said.values()) or asked or tls not in TLS:
             raise InvalidError(_EXPECTED, pointer="/secret")
         return cls(host=host, port=port, tls=tls, **said)
+
+
+def _said(notice: Notice) -> dict[str, Any] | None:
+    try:
+        said = json.loads(notice.payload)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def _since(row: object, column: str) -> str | None:

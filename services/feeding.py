@@ -1,4 +1,7 @@
-"""Follow the database of a connector: hear what it notifies, read what was missed, and take both in like deliveries."""
+"""Follow the database of a connector: hear what it notifies, read what was missed, and take both in like deliveries.
+
+Where it has a table for that, what we think of its incidents is written back.
+"""
 
 import asyncio
 import json
@@ -6,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from domain.base import Instant
 from domain.connector import ConnectorStatus, DeliveryStatus
@@ -14,6 +18,7 @@ from domain.feed import Change, DatabaseAddress, Fed, Feed, Notice
 from domain.inbound import Inbound
 from domain.refs import FeedRef
 from services.connectors import Connectors, Followed
+from services.opinions import Opinions
 from services.ports import Databases, Watched
 from services.receiving import Receiving
 from storage import connectors as store
@@ -116,6 +121,12 @@ class Feeding:
     async def note_lost(self, ref: FeedRef, number: int) -> None:
         await self._note(ref, f"{number} notifications came faster than they could be stored, and are lost", refused=number)
 
+    def opinions(self, ref: FeedRef, feed: Feed, watched: Watched) -> Opinions | None:
+        """Who writes back what we think; None if nobody asks."""
+        if feed.verdicts is None:
+            return None
+        return Opinions(self._database, ref, feed.verdicts, watched, partial(self._note, ref))
+
     async def _note(self, ref: FeedRef, reason: str, *, refused: int = 0) -> None:
         """In the log of deliveries, once for as long as nothing else happens."""
         async with self._database.transaction(ref.org) as session:
@@ -126,13 +137,14 @@ class Feeding:
 
 
 class _Turn:
-    """One connection: first what was missed, then what is heard."""
+    """One connection: first what was missed, then what is heard; what we think of it is written in between."""
 
     def __init__(self, feeding: Feeding, ref: FeedRef, feed: Feed, watched: Watched) -> None:
         self._feeding = feeding
         self._ref = ref
         self._feed = feed
         self._watched = watched
+        self._opinions = feeding.opinions(ref, feed, watched)
         self._lost = 0
 
     async def run(self, goes_on: Callable[[], Awaitable[bool]]) -> None:
@@ -140,7 +152,8 @@ class _Turn:
         while await goes_on():
             if is_behind:
                 is_behind = await self._catch_up()
-            notices = await self._watched.heard(within=timedelta(0) if is_behind else _LOOK)
+            heard = await self._watched.heard(within=timedelta(0) if is_behind else _LOOK)
+            notices = [each for each in heard if not self._feed.is_ours(each)]
             if notices:
                 await self._feeding.take(self._ref, notices, self._feed)
             if self._watched.lost > self._lost:
@@ -148,6 +161,8 @@ class _Turn:
                 self._lost, is_behind = self._watched.lost, self._feed.since is not None
             # Where something has to be read yet, what is heard after it moves nothing past it.
             is_behind = is_behind or await self._advance(notices)
+            if self._opinions is not None:
+                await self._opinions.write(at=time.monotonic())
 
     async def _catch_up(self) -> bool:
         """Read what is newer than the last that was seen; whether there may be more. A first look begins with what comes."""

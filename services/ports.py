@@ -10,8 +10,9 @@ from pydantic import JsonValue
 
 from domain.approval import Settled
 from domain.base import Digest, OrgId
-from domain.feed import DatabaseAddress, Feed, Missed, Notice
+from domain.feed import DatabaseAddress, Feed, Missed, Notice, TableName
 from domain.inbound import Inbound, MappingFlaw, Parsed, Reply, Taken
+from domain.opinion import Opinion
 from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
 from domain.policy import (
@@ -113,7 +114,7 @@ class Watched(Protocol):
     async def listen(self, channels: Collection[str]) -> None: ...
 
     async def heard(self, *, within: timedelta) -> tuple[Notice, ...]:
-        """What was notified, as soon as there is something; nothing if there was nothing for that long."""
+        """What others notified, as soon as there is something; nothing if there was nothing for that long."""
 
     @property
     def lost(self) -> int:
@@ -127,6 +128,12 @@ class Watched(Protocol):
 
     async def latest(self, feed: Feed, positions: Sequence[str]) -> str | None:
         """The largest of these values as the database compares them; None if they are no values of `since`."""
+
+    async def write(self, table: TableName, opinions: Sequence[Opinion]) -> str | None:
+        """All of them in the table of verdicts, where a row that says the same already is not touched.
+
+        If the table cannot be written to, and be it that there are none to write: why, and what to do; then none is written.
+        """
 
 
 class Databases(Protocol):

@@ -18,7 +18,7 @@ from domain.incident import Incident
 from domain.refs import FeedRef, MonitorRef
 from domain.signal import Signal, signature
 from services.connectors import Connectors
-from services.delivery import Delivery, fires, read_delivery, within
+from services.delivery import Delivery, fires, read_delivery
 from services.failing import open_errors
 from services.intake import Intake, Received, Refusal
 from services.ledger import Ledger
@@ -234,8 +234,8 @@ def _observed(connector: Connector, signal: Signal, at: Instant) -> Observation:
 
 
 def _subject(connector: Connector, signal: Signal) -> str:
-    """Two connectors may tell of the same thing: each has an alert of its own."""
-    return within(f"{connector.id}/{signal.key}")
+    """Two connectors may tell of the same thing: each has an alert of its own, which begins with its id."""
+    return f"{connector.id}/{signal.key}"
 
 
 def _taken(read: Delivery, received: Sequence[Received | Refusal]) -> Taken:

@@ -238,6 +238,11 @@ async def test_the_address_of_a_database_is_never_shown(someone: Person) -> None
         ({"config": {}}, "/config/feed"),
         ({"config": {"feed": {"channels": ["a; drop table x"]}}}, "/config/feed/channels/0"),
         ({"config": {"feed": {"channels": ["a"], "table": "jobs"}}}, "/config/feed"),
+        ({"config": {"feed": {"channels": ["a"], "verdicts": "a; drop table x"}}}, "/config/feed/verdicts"),
+        (
+            {"config": {"feed": {"channels": ["a"], "table": "jobs", "since": "at", "verdicts": "public.jobs"}}},
+            "/config/feed",
+        ),
         ({"kind": "generic"}, "/config/feed"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.base import ConnectorId
 from domain.identity import Quota
 from domain.refs import MonitorRef
 from services.ledger import Ledger
@@ -91,6 +92,17 @@ async def test_an_incident_shows_no_secret_of_its_alert(site: Site, someone: Per
     entries = await someone.get(f"/audit-logs?resource_id={incident['id']}")
     assert "login with password=" in incident["title"]
     assert "hunter2secret" not in incident["title"] + entries.text
+
+
+async def test_a_long_key_is_still_its_connectors(site: Site, someone: Person) -> None:
+    """By its subject an alert is found again by whose it is and what it is about."""
+    sender = await a_sender(site, someone)
+
+    await sender.post(notification(alert() | {"fingerprint": "f" * 250}))
+
+    (found,) = (await someone.get("/anomalies")).json()["items"]
+    whose, _, what = found["subject"].partition("/")
+    assert (ConnectorId.of(whose).shown, what) == (sender.id, "f" * 250)
 
 
 def monitors(site: Site, ledger: Ledger, database: Database) -> Monitors:

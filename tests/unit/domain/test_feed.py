@@ -66,6 +66,8 @@ def test_another_address_is_refused_and_not_repeated(url):
         {"channels": ["a"], "table": "a.b.c", "since": "id"},
         {"channels": ["a"], "table": 'jobs"', "since": "id"},
         {"channels": ["a"], "table": "jobs\n", "since": "id"},
+        {"channels": ["a"], "verdicts": 'jobs"'},
+        {"channels": ["a"], "verdicts": "a.b.c"},
     ],
 )
 def test_only_plain_names_are_followed(said):
@@ -98,3 +100,29 @@ def test_a_notice_tells_where_a_row_stands(said, expected):
 def test_any_other_notice_tells_of_no_row(payload):
     """It is an event, and moves nothing."""
     assert Change.of(FEED, Notice(channel="suture", payload=payload)) is None
+
+
+@pytest.mark.parametrize("verdicts", ["public.jobs", "jobs"])
+def test_nothing_is_written_to_the_table_that_is_followed(verdicts):
+    """However its schema is written; any other table may be named, with or without one that is followed."""
+    with pytest.raises(ValidationError, match="another table than `table`"):
+        Feed(channels=("a",), table="jobs", since="id", verdicts=verdicts)
+    Feed(channels=("a",), table="ops.jobs", since="id", verdicts=verdicts)
+    Feed(channels=("a",), verdicts=verdicts)
+
+
+@pytest.mark.parametrize(
+    ("schema", "table", "expected"),
+    [("public", "verdicts", True), ("public", "jobs", False), ("ops", "verdicts", False), (None, "verdicts", False)],
+)
+def test_what_we_have_written_is_told_from_the_rest(schema, table, expected):
+    """By schema and table; without a table of ours nothing is."""
+    notice = Notice(channel="a", payload=json.dumps({"schema": schema, "table": table, "type": "INSERT"}))
+    assert Feed(channels=("a",), verdicts="verdicts").is_ours(notice) is expected
+    assert not Feed(channels=("a",)).is_ours(notice)
+
+
+@pytest.mark.parametrize("payload", ["", "late", "[1]", "[" * 7_000])
+def test_any_other_word_is_not_ours(payload):
+    """It is heard."""
+    assert not Feed(channels=("a",), verdicts="verdicts").is_ours(Notice(channel="a", payload=payload))

@@ -60,7 +60,10 @@ def page(kind: str) -> str:
 def feed_page(kind: str) -> str:
     """What a person reads who has suture follow a database; its words are those of `FEED_TEXTS`."""
     parts = json.loads((FEED_TEXTS / f"{kind}.json").read_text())
+    config = parts["connector"]["config"]
+    config = config | {"feed": config["feed"] | {"verdicts": parts["verdicts"]}}
     said = parts | {"connector": json.dumps(parts["connector"], indent=2), "opened": sentence(*parts["opened"])}
+    said |= {"config": json.dumps({"config": config}, indent=2)}
     return re.sub(r"{{(\w+)}}", lambda place: said[place[1]], (FEED_TEXTS / f"{kind}.md").read_text())
 
 
