@@ -41,6 +41,8 @@ SEARCH_ATTRIBUTES = {
 }
 """What the engine's Web UI filters by; the workflows write them."""
 
+_BEHIND = 5
+"""The niceness of what nobody waits for at this moment: the API and the database come first, and so do stages."""
 _CONTROL = ("scheduler", "orchestrator", "replay")
 _RECORDS = ("io", "inference")
 
@@ -195,6 +197,7 @@ class Application:
             argv=_python("worker"),
             env={**environment, **own},
             cwd=ROOT,
+            niceness=_BEHIND if queues in (_CONTROL, _RECORDS) else 0,
             grace=timedelta(seconds=15),
             ready_within=_READY_WITHIN,
         )

@@ -9,6 +9,8 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import Field
+
 from domain.base import Name, Value
 from domain.errors import UnavailableError
 from stack.logs import BoundedLog
@@ -42,13 +44,17 @@ class Restart(Value):
 
 
 class ChildSpec(Value):
-    """A process to run; `env` is the whole environment, None inherits ours; without `restart` its death is final."""
+    """A process to run; `env` is the whole environment, None inherits ours; without `restart` its death is final.
+
+    `niceness`: the more, the less it gets of a processor that others want too.
+    """
 
     name: Name
     argv: tuple[str, ...]
     env: Mapping[str, str] | None = None
     cwd: Path | None = None
     uid: int | None = None
+    niceness: int = Field(default=0, ge=0, le=19)
     stop: signal.Signals = signal.SIGTERM
     grace: timedelta = timedelta(seconds=10)
     health_url: str | None = None
@@ -104,7 +110,7 @@ class Child:
         spec, output = self.spec, self.log.open()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._watchdog.leash(spec.argv, stop=spec.stop, uid=spec.uid),
+                *self._watchdog.leash(spec.argv, stop=spec.stop, uid=spec.uid, niceness=spec.niceness),
                 stdin=DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -28,10 +28,10 @@ class Watchdog:
         await self._start()
         self._keeper = asyncio.create_task(self._keep())
 
-    def leash(self, argv: tuple[str, ...], *, stop: int, uid: int | None) -> tuple[str, ...]:
+    def leash(self, argv: tuple[str, ...], *, stop: int, uid: int | None, niceness: int) -> tuple[str, ...]:
         """The command that becomes `argv` on a leash; start it with `descriptors` inherited."""
-        leash = (str(_HERE / "leash.py"), str(self._pipe), str(os.getpid()), str(stop), str(-1 if uid is None else uid))
-        return (*_PYTHON, *leash, "--", *argv)
+        told = (self._pipe, os.getpid(), stop, -1 if uid is None else uid, niceness)
+        return (*_PYTHON, str(_HERE / "leash.py"), *map(str, told), "--", *argv)
 
     @property
     def descriptors(self) -> tuple[int, ...]:
