@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from domain.errors import InvalidError
-from outside import Base, configure_logs, keeps_orgs_apart, needed, open_base, run_process, stage_host
+from outside import Base, configure_logs, keeps_orgs_apart, needed, open_base, run_process, settled, stage_host
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from services.relay import Relay
     from settings import Settings
 
-__all__ = ["WorkerParts", "api_services", "configure_logs", "run_process", "worker_parts"]
+__all__ = ["WorkerParts", "api_services", "configure_logs", "run_process", "settled", "worker_parts"]
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ async def run(chosen: settings.Settings) -> None:
         parts = await stack.enter_async_context(bootstrap.worker_parts(chosen))
         for queue in chosen.queues:
             await stack.enter_async_context(open_worker(parts.client, queue, parts.activities_of(queue), chosen))
+        bootstrap.settled()
         beside = {asyncio.create_task(each()) for each in parts.beside}
         if chosen.ready_file is not None:
             chosen.ready_file.write_text("ready\n")

@@ -90,6 +90,7 @@ async def serve(chosen: Settings) -> None:
             lifespan="off",
             timeout_graceful_shutdown=10,
         )
+        bootstrap.settled()
         await uvicorn.Server(config).serve()
 
 
