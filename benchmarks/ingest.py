@@ -1,8 +1,8 @@
 """Log lines over HTTP for a minute: stored, redacted, templated; how fast answers come, and how soon the odd is an incident.
 
 Run as `python -m benchmarks.ingest`; `--per-minute 0` sends as fast as lines are taken. It starts what `suture up` starts, with
-everything durable; the sender is a process of its own on the same machine. The logs hold failures of their own, which come faster
-than they happened: their incidents are shown, and count neither for nor against anything.
+everything durable; the sender is a process of its own on the same machine. The logs hold failures of their own, which come
+faster than they happened: their incidents are shown, and count neither for nor against anything.
 """
 
 import argparse
@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=SHARED / "nezha", help="a folder with *_log.csv files of pods")
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--per-minute", type=int, default=200_000, help="0 sends as fast as lines are taken")
+    parser.add_argument("--per-minute", type=int, default=210_000, help="0 sends as fast as lines are taken")
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--bursts", type=int, default=20, help="services that fail, one after the other")
