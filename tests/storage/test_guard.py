@@ -194,6 +194,26 @@ async def test_an_inactive_org_may_do_nothing(database, guard, platform, tenant)
             await guard.check_org_active(session, tenant.org)
 
 
+async def test_whether_a_quota_has_room_is_told_without_counting_or_waiting(database, guard, switches, tenant, shift):
+    """By what was committed: whoever counts at the moment is not waited for."""
+    org = tenant.org
+    await switches.put_quota(tenant.admin, Quota(name="signals", per_minute=100))
+    async with database.transaction(org) as session:
+        moment = await now(session)
+    await shift(org, timedelta(seconds=60 - moment.second))  # a whole minute lies ahead
+    async with database.transaction(org) as session:
+        await guard.check_quota(session, "signals", 100)
+        await guard.spend_quota(session, org, "signals", 60)
+    async with database.transaction(org) as session, database.transaction(org) as counting:
+        await guard.spend_quota(counting, org, "signals", 40)
+        await guard.check_quota(session, "signals", 40)
+        with pytest.raises(QuotaExceededError, match="would be 101"):
+            await guard.check_quota(session, "signals", 41)
+    async with database.transaction(org) as session:
+        with pytest.raises(QuotaExceededError):
+            await guard.check_quota(session, "signals", 1)
+
+
 async def test_a_quota_counts_per_minute_of_the_database(database, guard, switches, tenant, shift):
     """What is over is refused and not counted; the next minute starts from nothing."""
     await switches.put_quota(tenant.admin, Quota(name="signals", per_minute=10))

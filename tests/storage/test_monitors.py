@@ -1,6 +1,7 @@
 """A monitor reads every signal once, learns what is usual, and opens one incident for what stays odd."""
 
 import asyncio
+import dataclasses
 from datetime import timedelta
 
 from sqlalchemy import text
@@ -9,7 +10,7 @@ from domain.anomaly import AnomalyStatus
 from domain.base import SignalId
 from domain.detecting import DetectorMode
 from domain.signal import Signal, SignalKind, Timing
-from storage import log_templates, signals
+from storage import log_templates, monitors, signals
 from storage.engine import new_id, now
 from tests.storage.watched import MINUTE, USUAL, monitors_of
 
@@ -230,6 +231,29 @@ async def test_a_monitor_cannot_fall_asleep_over_a_batch_that_is_being_stored(se
     may_end.set()
     await writing
     assert await resting is False
+
+
+async def test_a_batch_that_is_held_up_holds_up_no_other_of_its_org(service):
+    """What all of an org's batches share, its quota and its ledger, is taken last: this one waits before it."""
+    await service.send([1.0])
+    held, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with service.database.transaction(service.tenant.org) as session:
+            await monitors.held(session, service.ref)
+            held.set()
+            await may_go_on.wait()
+
+    holding = asyncio.create_task(hold())
+    await held.wait()
+    waiting = asyncio.create_task(service.send([2.0]))
+    await asyncio.sleep(0.2)
+    other = dataclasses.replace(service, ref=service.ref.model_copy(update={"service": "search"}))
+    async with asyncio.timeout(5):
+        await other.send([3.0])
+    assert not waiting.done()
+    may_go_on.set()
+    await asyncio.gather(holding, waiting)
 
 
 async def test_what_names_no_service_or_an_unknown_environment_is_not_watched(service):

@@ -45,6 +45,16 @@ def test_the_verdict_on_a_suspicion(anomaly, second, verdict):
     assert anomaly.verdict(BEGAN + second * SECOND) is verdict
 
 
+@given(odd=st.integers(0, 3), calm=st.integers(0, 4), weight=st.integers(1, 3))
+def test_what_ripens_is_confirmed_by_time_alone(odd, calm, weight):
+    """And nothing else is, however long one waits."""
+    later = [*(seen(0.1 * number) for number in range(odd)), *(seen(0.4, odd=False) for _ in range(calm))]
+    anomaly = suspected(*later, weight=weight)
+
+    verdicts = {anomaly.verdict(BEGAN + second * SECOND) for second in (1, 10, SILENT_AFTER.total_seconds())}
+    assert anomaly.is_ripening is (AnomalyStatus.CONFIRMED in verdicts)
+
+
 @given(flaps=st.integers(0, 2 * FLAPS_TO_DAMP), calm=st.integers(0, 2 * DAMPED * CALM_TO_END))
 def test_what_has_come_back_often_must_be_calm_for_longer(flaps, calm):
     """Five usual values end what is confirmed, fifty what flaps."""

@@ -97,6 +97,20 @@ async def test_child_that_keeps_dying_ends_the_wait(supervisor: Supervisor, told
     assert len(told) == 3
 
 
+async def test_a_child_that_yields_takes_less_of_the_processor_than_the_others(supervisor: Supervisor) -> None:
+    """By its own niceness, and by that of its session where the kernel shares among sessions."""
+    for name, niceness in (("first", 0), ("behind", 5)):
+        await supervisor.run(ChildSpec(name=name, argv=FOREVER, niceness=niceness))
+    first, behind = (supervisor.pid(name) for name in ("first", "behind"))
+    assert first is not None
+    assert behind is not None
+
+    await until(lambda: psutil.Process(behind).name() == "sleep")
+    assert psutil.Process(behind).nice() == psutil.Process(first).nice() + 5
+    if (group := Path(f"/proc/{behind}/autogroup")).exists():
+        assert group.read_text().split()[-1] == "5"
+
+
 async def test_pauses_double_up_to_the_longest() -> None:
     """The pause between restarts grows and is bounded."""
     restart = Restart(first=timedelta(seconds=1), most=timedelta(seconds=5))
