@@ -31,8 +31,8 @@ demo: install tools  ## tell the story on this machine; ARGS=--keep leaves the s
 	@$(BIN)/suture demo $(ARGS)
 
 .PHONY: test
-test: install tools  ## run every test against the real embedded stack, two at a time; ARGS go to pytest
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+test: install tools  ## run every test against the real embedded stack, three at a time; ARGS go to pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: install tools format lint types contracts policies replay portable  ## all that is checked before the tests
