@@ -40,11 +40,15 @@ log = logging.getLogger("suture.relay")
 
 
 class Lane:
-    """Letters that may wait for each other, and for no other lane's: so many at a time."""
+    """Letters that may wait for each other, and for no other lane's: so many at a time.
 
-    def __init__(self, *kinds: Letter, hands: int) -> None:
+    `tried`: only those that were tried in vain before, or only those that were not.
+    """
+
+    def __init__(self, *kinds: Letter, hands: int, tried: bool | None = None) -> None:
         self.kinds = frozenset(kinds)
         self.hands = hands
+        self.tried = tried
         self.held: dict[UUID, asyncio.Task[None]] = {}
 
     @property
@@ -54,8 +58,8 @@ class Lane:
 
 def _lanes() -> tuple[Lane, ...]:
     stops, slow = Lane(Letter.STOPPED, hands=4), Lane(Letter.DECIDE, hands=8)
-    quick = Lane(*(set(Letter) - stops.kinds - slow.kinds), hands=16)
-    return stops, quick, slow
+    quick = set(Letter) - stops.kinds - slow.kinds
+    return stops, Lane(*quick, hands=16, tried=False), Lane(*quick, hands=8, tried=True), slow
 
 
 class Relay:
@@ -99,7 +103,7 @@ class Relay:
         """Begin to deliver what is due, as far as hands are free."""
         if not lane.free:
             return
-        for post in await self._outbox.due(lane.kinds, besides=lane.held, limit=lane.free):
+        for post in await self._outbox.due(lane.kinds, tried=lane.tried, besides=lane.held, limit=lane.free):
             task = asyncio.create_task(self._deliver(post))
             lane.held[post.id] = task
             task.add_done_callback(partial(self._ended, lane, post))

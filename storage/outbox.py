@@ -106,14 +106,18 @@ class Outbox:
         """What the one process that delivers holds; None in any other."""
         return lead(self._engine, _LEADER)
 
-    async def due(self, kinds: Collection[Letter], *, besides: Collection[UUID], limit: int) -> list[Post]:
+    async def due(self, kinds: Collection[Letter], *, tried: bool | None, besides: Collection[UUID], limit: int) -> list[Post]:
         """Undelivered letters of these kinds whose time has come, the oldest first, without those that are in hand.
+
+        `tried`: only those that were tried in vain before, or only those that were not; None: all of them.
 
         Raises:
             UnavailableError: the database cannot be reached or has no room; so does every other method.
         """
         is_due = col(OutboxRow.delivered_at).is_(None) & (col(OutboxRow.due_at) <= func.suture.now())
         wanted = is_due & col(OutboxRow.kind).in_([str(each) for each in kinds]) & col(OutboxRow.id).not_in(besides)
+        if tried is not None:
+            wanted &= col(OutboxRow.attempts) > 0 if tried else col(OutboxRow.attempts) == 0
         statement = select(OutboxRow).where(wanted).order_by(col(OutboxRow.due_at), col(OutboxRow.id)).limit(limit)
         with translated():
             async with AsyncSession(self._engine) as session:

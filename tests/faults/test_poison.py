@@ -103,7 +103,7 @@ async def test_f26_a_signal_that_crashes_the_detectors_is_laid_aside_and_blinds_
 
     monkeypatch.setattr(monitors, "_take", crashes)
     for number in range(UNREAD):
-        await service.send(USUAL[number : number + 8])
+        await service.send(USUAL[:8])
         await service.send([1.0], key=f"poison {number}")
     await service.send(USUAL)
     looks = await read_on()
