@@ -16,6 +16,8 @@ _LAST_WITHIN = timedelta(seconds=5)
 _KEPT = timedelta(hours=24)
 _BATCH = 1_000
 _BATCHES = 1_000
+_KEYS = 20_000
+"""A batch of what may come by the hundred thousand in a minute."""
 
 log = logging.getLogger("suture.upkeep")
 
@@ -87,21 +89,22 @@ class Upkeep:
         return letters + keys
 
     async def remove_old(self) -> None:
-        """Months of signals as a whole, so that one is kept for up to a month more; minutes and five minutes one by one."""
+        """Months of signals as a whole, so that one is kept for up to a month more; keys and sums one by one."""
         dropped, busy = await self._removals.old_signals(kept_for=self._retention.signals)
+        keys = await _in_batches(lambda: self._removals.old_signal_keys(kept_for=self._retention.signals, limit=_KEYS), _KEYS)
         ones = await _in_batches(lambda: self._removals.old_rollups(1, kept_for=self._retention.minutes, limit=_BATCH))
         fives = await _in_batches(lambda: self._removals.old_rollups(5, kept_for=self._retention.five_minutes, limit=_BATCH))
-        log.info("removed what is old", extra={"months": dropped, "minutes": ones, "five_minutes": fives})
+        log.info("removed what is old", extra={"months": dropped, "keys": keys, "minutes": ones, "five_minutes": fives})
         if busy:
             log.warning("signals that are old were in use, and go the next time", extra={"partitions": busy})
 
 
-async def _in_batches(remove: Callable[[], Awaitable[int]]) -> int:
+async def _in_batches(remove: Callable[[], Awaitable[int]], size: int = _BATCH) -> int:
     """What is left after so many batches goes next time."""
     removed = 0
     for _ in range(_BATCHES):
         count = await remove()
         removed += count
-        if count < _BATCH:
+        if count < size:
             break
     return removed

@@ -6,12 +6,13 @@ Four database roles, each with the tables it may touch:
 |-----------------|----------------------------------|----------------------------------------------------------|
 | suture_app      | `transaction(org)`               | every table, the org's own rows only, no partition       |
 | suture_relay    | `Outbox` in `storage.outbox`     | outbox, every org                                        |
-| suture_upkeep   | `storage.upkeep`                 | outbox, idempotency_keys, signal_rollups_*, audit_heads: sizes alone |
+| suture_upkeep   | `storage.upkeep`                 | outbox, idempotency_keys, signal_keys, signal_rollups_*, audit_heads |
 | suture_platform | `provision.py`, `suture platform`| orgs, environments, outbox, platform_*                   |
 
 Upkeep removes what has served, and reads how long each org's ledger is, so that one that has grown is signed; the signing
 itself reads as `suture_app`, org by org. No role owns a table. `suture.keep_signal_months()` makes partitions with the
-owner's rights, and `suture.drop_old_signals()` drops those that are old, by a day at least; only upkeep may call them.
+owner's rights, and `suture.drop_old_signals()` drops those that are old, by a day at least; only upkeep may call them. Of
+`audit_heads` it sees the sizes alone, and of `signal_keys` those that are older than a day.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, text, tuple_
+from sqlalchemy import ColumnElement, TextClause, delete, func, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import SQLModel, col, select
 
@@ -18,8 +18,9 @@ from storage.outbox import OutboxRow
 _LEADER = 0x7570_6B65
 _DROP_OLD = text("select partition, is_gone from suture.drop_old_signals(:keep)")
 _REMOVE = """delete from {table} where ctid in (
-  select ctid from {table} where at < suture.now() - cast(:keep as interval) limit :limit)"""
-_REMOVE_BY = {minutes: text(_REMOVE.replace("{table}", f"signal_rollups_{minutes}m")) for minutes in (1, 5)}
+  select ctid from {table} where {at} < suture.now() - cast(:keep as interval) limit :limit)"""
+_REMOVE_SUMS = {minutes: text(_REMOVE.format(table=f"signal_rollups_{minutes}m", at="at")) for minutes in (1, 5)}
+_REMOVE_KEYS = text(_REMOVE.format(table="signal_keys", at="created_at"))
 _KEEP_MONTHS = text("select partition, is_there from suture.keep_signal_months()")
 
 
@@ -59,9 +60,16 @@ class Removals:
 
     async def old_rollups(self, minutes: int, *, kept_for: timedelta, limit: int) -> int:
         """Remove sums of one or five minutes that are older; how many they were."""
+        return await self._remove_old(_REMOVE_SUMS[minutes], kept_for, limit)
+
+    async def old_signal_keys(self, *, kept_for: timedelta, limit: int) -> int:
+        """Remove keys of signals that came longer ago, which are new if they come again; how many they were."""
+        return await self._remove_old(_REMOVE_KEYS, kept_for, limit)
+
+    async def _remove_old(self, statement: TextClause, kept_for: timedelta, limit: int) -> int:
         with translated():
             async with self._engine.begin() as connection:
-                done = await connection.execute(_REMOVE_BY[minutes], {"keep": kept_for, "limit": limit})
+                done = await connection.execute(statement, {"keep": kept_for, "limit": limit})
                 return int(done.rowcount)
 
     async def _remove(self, row: type[SQLModel], key: tuple[Any, ...], which: ColumnElement[bool], limit: int) -> int:

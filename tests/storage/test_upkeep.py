@@ -246,6 +246,34 @@ async def test_signals_go_before_their_minutes_and_those_before_five_minutes(mon
     assert {row[1:] for row in there} == {(True, OWNER, True)}
 
 
+SENT = text("""
+with org as (insert into orgs (name) values (gen_random_uuid()::text) returning id)
+insert into signal_keys (org_id, idempotency_key, signal_id, created_at)
+select id, age::text, uuidv7(), suture.now() - make_interval(days => age) from org, unnest(array[0, 29, 31, 400]) as age
+returning org_id""")
+KNOWN = text("select idempotency_key from signal_keys where org_id = :org order by created_at")
+
+
+async def test_the_key_of_a_signal_is_known_as_long_as_signals_are_kept(months, nothing):
+    """What is sent again after that is new."""
+    owner, removals, _ = months
+    async with owner.begin() as connection:
+        org = (await connection.execute(SENT)).scalars().first()
+    await Upkeep(removals, nothing, Retention(signals=timedelta(days=30))).remove_old()
+    async with owner.connect() as connection:
+        assert list((await connection.execute(KNOWN, {"org": org})).scalars()) == ["29", "0"]
+
+
+async def test_a_young_key_is_removed_by_nobody(months):
+    """Whatever the role that removes asks for: a delivery could be repeated as a new one."""
+    owner, removals, _ = months
+    async with owner.begin() as connection:
+        org = (await connection.execute(SENT)).scalars().first()
+    await removals.old_signal_keys(kept_for=timedelta(0), limit=1_000)
+    async with owner.connect() as connection:
+        assert list((await connection.execute(KNOWN, {"org": org})).scalars()) == ["0"]
+
+
 async def test_nothing_that_is_young_goes(months, nothing):
     """The present month stays whatever is said, and nobody can ask for less than a day."""
     owner, removals, _ = months
