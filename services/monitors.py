@@ -23,6 +23,7 @@ from models.watch.watcher import Taken, Watcher
 from services.detectors import reconsider
 from services.incidents import Incidents
 from services.ledger import Ledger
+from services.narrowing import REMEMBERED, Narrowing
 from services.opening import Breakage, open_incident
 from services.suspecting import suspect
 from storage import anomalies, log_templates, monitors
@@ -30,8 +31,6 @@ from storage import identity as identities
 from storage.engine import Database, now
 
 MONITOR = Actor.part("monitor")
-MOST = 20_000
-REMEMBERED = 200
 _TITLE = 255
 
 log = logging.getLogger("suture.monitor")
@@ -51,19 +50,19 @@ class Monitors:
         self._ledger = ledger
         self._incidents = incidents
         self._minds: OrderedDict[str, _Mind] = OrderedDict()
-        self._narrowed: dict[str, int] = {}
+        self._narrowing = Narrowing()
 
     async def look(self, ref: MonitorRef) -> Look:
         """Read on from where the last look ended; what it has found is stored when this returns.
 
-        Where no detector can read what has come, half as much is read by the next look; a signal that cannot be read even by
+        Where a detector cannot read what has come, half as much is read by the next look; a signal that cannot be read even by
         itself is laid aside, so that it stops nobody from seeing the others.
         """
         async with self._database.transaction(ref.org) as session:
             monitor = await monitors.get(session, ref)
             if monitor is None:
                 return Look()
-            arrivals = await monitors.unread(session, ref, monitor.cursor, limit=self._narrowed.get(ref.workflow_id, MOST))
+            arrivals = await monitors.unread(session, ref, monitor.cursor, limit=self._narrowing.most(ref.workflow_id))
             mind = self._remembered(ref, monitor) or await self._recalled(session, ref, monitor)
             if not arrivals:
                 self._remember(ref, mind)
@@ -71,16 +70,17 @@ class Monitors:
                     await suspect(session, ref, missing)
                 return await self._found(session, ref)
         self._minds.pop(ref.workflow_id, None)  # what it is told now counts once it is stored
-        try:
-            taken = await asyncio.to_thread(_take, mind.watcher, monitor.patterns, arrivals)
-        except Exception as error:  # noqa: BLE001 (whatever one signal makes of a detector, the others are still seen)
-            return await self._narrow(ref, monitor, arrivals, error)
+        taken = await asyncio.to_thread(_take, mind.watcher, monitor.patterns, arrivals)
+        if isinstance(taken, Exception):
+            return await self._narrow(ref, monitor, arrivals, taken)
         try:
             look = await self._store(ref, monitor, arrivals, taken)
         except ConflictError:
             return Look(is_behind=True)
         self._remember(ref, _Mind(monitor.version + 1, mind.watcher))
-        self._widen(ref)
+        self._narrowing.read(ref.workflow_id)
+        if self._narrowing.is_troubled(ref.workflow_id):
+            await self.keep(ref)
         return look
 
     async def judge(self, ref: MonitorRef) -> IncidentId | None:
@@ -151,11 +151,11 @@ class Monitors:
             self._minds.popitem(last=False)
 
     async def _narrow(self, ref: MonitorRef, monitor: Monitor, arrivals: Sequence[Arrival], error: Exception) -> Look:
-        if len(arrivals) > 1:
-            self._narrowed[ref.workflow_id] = len(arrivals) // 2
-        else:
+        """What was learnt since it was last stored is gone with a mind that fell over its thoughts."""
+        hopeless = self._narrowing.failed(ref.workflow_id, arrivals, error)
+        if hopeless is not None:
             with suppress(ConflictError):  # somebody else has read on, and looks at it
-                await self._lay_aside(ref, monitor, arrivals[0], error)
+                await self._lay_aside(ref, monitor, hopeless, error)
         return Look(is_behind=True)
 
     async def _lay_aside(self, ref: MonitorRef, monitor: Monitor, arrival: Arrival, error: Exception) -> None:
@@ -175,11 +175,6 @@ class Monitors:
                 after={"service": ref.service, "environment": ref.environment, "kind": arrival.kind, "reason": reason},
             )
 
-    def _widen(self, ref: MonitorRef) -> None:
-        """What could be read is read in larger parts again."""
-        if (narrowed := self._narrowed.pop(ref.workflow_id, MOST)) < MOST // 2:
-            self._narrowed[ref.workflow_id] = 2 * narrowed
-
     async def _store(self, ref: MonitorRef, monitor: Monitor, arrivals: Sequence[Arrival], taken: Taken) -> Look:
         async with self._database.transaction(ref.org) as session:
             read = Monitor(
@@ -195,7 +190,7 @@ class Monitors:
                 await monitors.add_up(session, ref, minutes, sums)
             await suspect(session, ref, taken.observations)
             found = await self._found(session, ref)
-        is_behind = len(arrivals) == self._narrowed.get(ref.workflow_id, MOST)
+        is_behind = len(arrivals) == self._narrowing.most(ref.workflow_id)
         return found.model_copy(update={"signals": len(arrivals), "is_behind": is_behind})
 
     async def _found(self, session: AsyncSession, ref: MonitorRef) -> Look:
@@ -218,9 +213,15 @@ class Monitors:
         return (await open_incident(session, self._ledger, ref.org, broken, actor=MONITOR)).id
 
 
-def _take(watcher: Watcher, patterns: LogPatterns, arrivals: Sequence[Arrival]) -> Taken:
+def _take(watcher: Watcher, patterns: LogPatterns, arrivals: Sequence[Arrival]) -> Taken | Exception:
+    """What comes of them, or what a detector fell over: that is of what it was given, and nothing of the process."""
     watcher.read_with(patterns)
-    return watcher.take(arrivals)
+    try:
+        return watcher.take(arrivals)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever one signal makes of a detector, the others are still seen)
+        return error
 
 
 def _title(ref: MonitorRef, confirmed: Iterable[Anomaly]) -> str:
