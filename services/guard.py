@@ -73,10 +73,8 @@ class Guard:
         Raises:
             QuotaExceededError, NotFoundError: as `spend_quota`.
         """
-        found = await quotas.spent(session, name)
-        if found is not None:
-            used, began = found
-            await self._check(session, name, await self.quota(session, name), used + amount, began)
+        used, began = await quotas.spent(session, name)
+        await self._check(session, name, await self.quota(session, name), used + amount, began)
 
     async def spend_quota(self, session: AsyncSession, org: OrgId, name: str, amount: int) -> None:
         """Count `amount` against the minute of the database's clock, if the transaction commits.

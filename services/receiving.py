@@ -114,6 +114,8 @@ class Receiving:
         async def work(session: AsyncSession) -> Taken:
             await store.hold(session, connector.id)
             places = await self._places(session, connector, shaped, sorted({*alerts, *errors}))
+            alerted = {(place[0].name, place[1]) for place, numbers in places.items() if not alerts.isdisjoint(numbers)}
+            await wake_monitors(session, connector.org, alerted)  # before the quota, as whatever stores signals does
             received: Sequence[Received | Refusal] = ()
             if shaped:
                 received = await self._intake.store(session, connector.org, read.lot, actor=Actor.sending(connector.id))
@@ -186,7 +188,6 @@ class Receiving:
                 incident = await self._open_incident(session, connector, place, signal, left_out=left_out)
                 opened[key] = alert.model_copy(update={"incident_id": incident.id})
         await anomalies.put(session, ref, list(opened.values()))
-        await wake_monitors(session, connector.org, {(environment.name, service)})
 
     async def _open_incident(
         self, session: AsyncSession, connector: Connector, place: Place, signal: Signal, *, left_out: int

@@ -42,7 +42,7 @@ SEARCH_ATTRIBUTES = {
 """What the engine's Web UI filters by; the workflows write them."""
 
 _BEHIND = 5
-"""The niceness of what nobody waits for at this moment: the API and the database come first, and so do stages."""
+"""The niceness of workers that run no stages: under full load what is observed is taken in before anybody thinks about it."""
 _CONTROL = ("scheduler", "orchestrator", "replay")
 _RECORDS = ("io", "inference")
 

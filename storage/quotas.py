@@ -63,12 +63,13 @@ async def spend(session: AsyncSession, org: OrgId, name: str, amount: int) -> tu
     return spent, began
 
 
-async def spent(session: AsyncSession, name: str) -> tuple[int, Instant] | None:
-    """As `spend`, but nothing more is used; None if nothing was in this minute."""
-    this_minute = col(QuotaUsageRow.minute) >= func.date_trunc("minute", func.suture.now())
-    wanted = select(col(QuotaUsageRow.used), col(QuotaUsageRow.minute)).where(QuotaUsageRow.name == name, this_minute)
-    found = (await session.execute(wanted)).one_or_none()
-    return None if found is None else (found[0], found[1])
+async def spent(session: AsyncSession, name: str) -> tuple[int, Instant]:
+    """As `spend`, but nothing more is used."""
+    minute = func.date_trunc("minute", func.suture.now())
+    is_now = col(QuotaUsageRow.minute) >= minute
+    used = select(QuotaUsageRow.used).where(QuotaUsageRow.name == name, is_now).scalar_subquery()
+    found = (await session.execute(select(func.coalesce(used, 0), minute))).one()
+    return found[0], found[1]
 
 
 async def allowance(session: AsyncSession, org: OrgId, name: str, *, default: int) -> Allowance:

@@ -202,6 +202,8 @@ async def test_whether_a_quota_has_room_is_told_without_counting_or_waiting(data
         moment = await now(session)
     await shift(org, timedelta(seconds=60 - moment.second))  # a whole minute lies ahead
     async with database.transaction(org) as session:
+        with pytest.raises(QuotaExceededError, match="would be 101"):
+            await guard.check_quota(session, "signals", 101)
         await guard.check_quota(session, "signals", 100)
         await guard.spend_quota(session, org, "signals", 60)
     async with database.transaction(org) as session, database.transaction(org) as counting:
