@@ -18,7 +18,7 @@ import asyncpg
 from adapters.reaching import Reach
 from domain.errors import UnavailableError
 from domain.feed import DatabaseAddress, Feed, Missed, Notice, TableName, place_of
-from domain.opinion import Opinion
+from domain.opinion import Opinion, Unwritten
 
 CONNECT_WITHIN = timedelta(seconds=5)
 STATEMENT_WITHIN = timedelta(seconds=10)
@@ -55,6 +55,8 @@ _REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
     (OSError, "the database cannot be reached, or does not speak TLS (for which sslmode=disable does not ask)"),
 )
 _GONE = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError)
+"""What a table says to a row; to all of them it says something else."""
 _MAY_NOT = """the database's user may not write to {table}: grant it usage on the schema, and select, insert and update on the \
 table; where row security is on, it needs a policy, too"""
 _FLAWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -185,21 +187,37 @@ class Watched:
                 return None
         return found
 
-    async def write(self, table: TableName, opinions: Sequence[Opinion]) -> str | None:
+    async def write(self, table: TableName, opinions: Sequence[Opinion]) -> Unwritten | None:
         with _translated():
             found = await self._connection.fetchrow(_TABLE, *place_of(table))
             if found is None:
-                return f"the database has no table {table}: make it as the connector's page says"
+                return Unwritten(reason=f"the database has no table {table}: make it as the connector's page says")
             if missing := ", ".join(name for name in (*_COLUMNS, "updated_at") if name not in found["columns"]):
-                return f"the table {table} has no column {missing}: make it as the connector's page says"
+                return Unwritten(reason=f"the table {table} has no column {missing}: make it as the connector's page says")
             try:
-                await self._put(found["name"], opinions)
+                return await self._written(table, found["name"], opinions)
             except _GONE:
                 raise
             except asyncpg.PostgresError as error:
                 reason = next((reason for kind, reason in _FLAWS if isinstance(error, kind)), None)
-                return (reason or f"{{table}} refuses it with {error.sqlstate}").format(table=table)
+                return Unwritten(reason=(reason or f"{{table}} refuses it with {error.sqlstate}").format(table=table))
+
+    async def _written(self, table: TableName, name: str, opinions: Sequence[Opinion]) -> Unwritten | None:
+        """All at once; where the table refuses a row, one by one."""
+        try:
+            await self._put(name, opinions)
+        except _REFUSED:
+            return await self._written_apart(table, name, opinions)
         return None
+
+    async def _written_apart(self, table: TableName, name: str, opinions: Sequence[Opinion]) -> Unwritten | None:
+        refused = {}
+        for each in opinions:
+            try:
+                await self._put(name, [each])
+            except _REFUSED as error:
+                refused[each.incident] = f"{table} refuses {each.incident.shown} with {error.sqlstate}"
+        return Unwritten(reason=next(iter(refused.values())), incidents=frozenset(refused)) if refused else None
 
     async def _put(self, table: str, opinions: Sequence[Opinion]) -> None:
         rows = [each.model_dump(mode="json") for each in opinions]
@@ -239,7 +257,7 @@ def _tls(address: DatabaseAddress) -> ssl.SSLContext | None:
 
 
 def _upsert(table: str) -> str:
-    """Rows that are as they should be are not written again, so that no trigger of theirs is roused."""
+    """Rows that are as they should be are not written again, so that no trigger that follows a row's update is roused."""
     names, news = ", ".join(_COLUMNS), [name for name in _COLUMNS if name != "incident"]
     given = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_COLUMNS.values(), start=1))
     before, after = (", ".join(f"{side}.{name}" for name in news) for side in ("t", "excluded"))

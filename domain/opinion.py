@@ -35,3 +35,10 @@ class Opinion(Value):
     confidence: float | None = None
     plan: Shown | None = None
     risk: float | None = None
+
+
+class Unwritten(Value):
+    """Why opinions were not written; if it is for these incidents alone, all others were."""
+
+    reason: str
+    incidents: frozenset[IncidentId] = frozenset()

@@ -150,6 +150,10 @@ class _Turn:
     async def run(self, goes_on: Callable[[], Awaitable[bool]]) -> None:
         is_behind = self._feed.since is not None
         while await goes_on():
+            if (
+                self._opinions is not None
+            ):  # before anything is taken: an alert that opens another incident leaves the one before
+                await self._opinions.write(at=time.monotonic())
             if is_behind:
                 is_behind = await self._catch_up()
             heard = await self._watched.heard(within=timedelta(0) if is_behind else _LOOK)
@@ -161,8 +165,6 @@ class _Turn:
                 self._lost, is_behind = self._watched.lost, self._feed.since is not None
             # Where something has to be read yet, what is heard after it moves nothing past it.
             is_behind = is_behind or await self._advance(notices)
-            if self._opinions is not None:
-                await self._opinions.write(at=time.monotonic())
 
     async def _catch_up(self) -> bool:
         """Read what is newer than the last that was seen; whether there may be more. A first look begins with what comes."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain.errors import UnavailableError
 from domain.feed import TableName
-from domain.opinion import Opinion
+from domain.opinion import Opinion, Unwritten
 from domain.refs import FeedRef
 from services.ports import Watched
 from storage import opinions as store
@@ -54,22 +54,23 @@ class Opinions:
         self._due = at + EVERY.total_seconds()
         try:
             flaw = await self._write()
-            if flaw is not None:
+            if flaw is not None and not flaw.incidents:
                 self._due = at + RETRY.total_seconds()
-                await self._say(f"verdicts are not written: {flaw}")
+            await self._say(None if flaw is None else f"verdicts are not written: {flaw.reason}")
         except UnavailableError as error:
             log.warning("verdicts not written", extra={"connector": self._ref.connector.shown, "code": error.code})
 
-    async def _write(self) -> str | None:
-        found = await self._look()
+    async def _write(self) -> Unwritten | None:
+        """A row that is refused is offered again when there is something new of it, or by the next connection."""
+        found, flaw = await self._look(), None
         news = [each for each in found if self._written.get(each.incident) != each]
         if news or not self._is_tried:
             flaw = await self._watched.write(self._table, news)
-            if flaw is not None:
+            if flaw is not None and not flaw.incidents:
                 return flaw
-        self._is_tried, self._noted = True, None
+        self._is_tried = True
         self._remember(found)
-        return None
+        return flaw
 
     async def _look(self) -> list[Opinion]:
         """The next incidents after those that were looked at before."""
@@ -90,7 +91,7 @@ class Opinions:
             self._written = {each: self._written[each] for each in self._seen}
             self._seen = []
 
-    async def _say(self, reason: str) -> None:
-        if reason != self._noted:
+    async def _say(self, reason: str | None) -> None:
+        if reason is not None and reason != self._noted:
             await self._note(reason)
-            self._noted = reason
+        self._noted = reason

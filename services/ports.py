@@ -12,7 +12,7 @@ from domain.approval import Settled
 from domain.base import Digest, OrgId
 from domain.feed import DatabaseAddress, Feed, Missed, Notice, TableName
 from domain.inbound import Inbound, MappingFlaw, Parsed, Reply, Taken
-from domain.opinion import Opinion
+from domain.opinion import Opinion, Unwritten
 from domain.outcome import RemediationOutcome, StepResult
 from domain.plan import Command, FixPlan, Target
 from domain.policy import (
@@ -129,10 +129,11 @@ class Watched(Protocol):
     async def latest(self, feed: Feed, positions: Sequence[str]) -> str | None:
         """The largest of these values as the database compares them; None if they are no values of `since`."""
 
-    async def write(self, table: TableName, opinions: Sequence[Opinion]) -> str | None:
-        """All of them in the table of verdicts, where a row that says the same already is not touched.
+    async def write(self, table: TableName, opinions: Sequence[Opinion]) -> Unwritten | None:
+        """All of them in the table of verdicts, where a row that says the same already is not written again.
 
         If the table cannot be written to, and be it that there are none to write: why, and what to do; then none is written.
+        Where it refuses single rows, the others are.
         """
 
 

@@ -10,7 +10,7 @@ from domain.base import AnomalyId, ConnectorId, EvidenceId, HypothesisId, Incide
 from domain.errors import UnavailableError
 from domain.evidence import Cause, Diagnosis, Evidence, EvidenceKind, Hypothesis
 from domain.incident import Severity, Status
-from domain.opinion import Opinion
+from domain.opinion import Opinion, Unwritten
 from domain.refs import FeedRef, MonitorRef
 from services import opinions
 from services.opinions import Opinions
@@ -83,15 +83,16 @@ class Told:
     """A followed database that takes what it is told, or says why it does not."""
 
     def __init__(self) -> None:
-        self.flaw: str | None = None
+        self.flaw: Unwritten | None = None
         self.rows: dict[IncidentId, Opinion] = {}
         self.asked = 0
         self.notes: list[str] = []
 
     async def write(self, table, rows):
         self.asked += 1
-        if self.flaw is None:
-            self.rows |= {each.incident: each for each in rows}
+        if self.flaw is None or self.flaw.incidents:
+            refused = self.flaw.incidents if self.flaw else ()
+            self.rows |= {each.incident: each for each in rows if each.incident not in refused}
         return self.flaw
 
     async def note(self, reason):
@@ -162,7 +163,7 @@ async def test_what_has_changed_is_written_every_two_seconds(alerts, told, write
 
 async def test_a_table_that_cannot_be_written_to_is_noted_once_and_tried_every_minute(alerts, told, writer):
     """Whatever came meanwhile is written then; another reason is another note, and so is the same after it was well."""
-    told.flaw = "no table"
+    told.flaw = Unwritten(reason="no table")
     for second in (0, 2, 59.9, 60, 119.9, 120):
         await writer.write(at=second)
     incident, _ = await alerts.fire("7")
@@ -171,11 +172,26 @@ async def test_a_table_that_cannot_be_written_to_is_noted_once_and_tried_every_m
     await writer.write(at=180)
     written = set(told.rows)
     await alerts.move(incident, Status.DIAGNOSING)
-    told.flaw = "no table"
+    told.flaw = Unwritten(reason="no table")
     await writer.write(at=182)
     assert (noted, asked) == (["verdicts are not written: no table"], 3)
     assert written == {incident.id}
     assert told.notes == [*noted, *noted]
+
+
+async def test_an_incident_whose_row_is_refused_holds_up_no_other(alerts, told, writer):
+    """It is noted, and offered again when there is something new of it."""
+    refused, _ = await alerts.fire("7")
+    told.flaw = Unwritten(reason="refused", incidents=frozenset({refused.id}))
+    await writer.write(at=0)
+    other, _ = await alerts.fire("8")
+    told.flaw = None
+    await writer.write(at=2)
+    early = set(told.rows)
+    await alerts.move(refused, Status.DIAGNOSING)
+    await writer.write(at=4)
+    assert told.notes == ["verdicts are not written: refused"]
+    assert (early, set(told.rows)) == ({other.id}, {other.id, refused.id})
 
 
 async def test_more_incidents_than_go_at_once_take_turns(alerts, told, writer, monkeypatch):

@@ -18,7 +18,7 @@ from domain.base import IncidentId
 from domain.errors import UnavailableError
 from domain.feed import DatabaseAddress, Feed
 from domain.incident import Severity, Status
-from domain.opinion import Opinion
+from domain.opinion import Opinion, Unwritten
 from tests.database import create_database
 
 FEED = Feed(channels=("Told",), table="Odd.Rows", since="At")
@@ -180,7 +180,7 @@ async def test_what_is_thought_is_written_as_it_is(outside):
 
 
 async def test_an_unchanged_row_is_not_written_again(outside):
-    """Neither its version nor a trigger of it stirs, though what is known beside it is written."""
+    """Its version stays, though what is known beside it is written."""
     address, sql = outside
     await sql.execute(MADE)
     async with NEAR.open(address) as watched:
@@ -189,6 +189,19 @@ async def test_an_unchanged_row_is_not_written_again(outside):
         await watched.write(TABLE, [FIRST, FIRST.model_copy(update={"incident": IncidentId(int=2)})])
     after = await versions(sql)
     assert (len(after), after[0]) == (2, before[0])
+
+
+async def test_a_row_that_the_table_refuses_keeps_no_other_from_it(outside):
+    """And the reason names its incident."""
+    address, sql = outside
+    await sql.execute(MADE)
+    await sql.execute('alter table "Odd"."Verdicts" alter column title type varchar(40)')
+    long = FIRST.model_copy(update={"incident": IncidentId(int=2), "title": 41 * "x"})
+    last = FIRST.model_copy(update={"incident": IncidentId(int=3)})
+    async with NEAR.open(address) as watched:
+        found = await watched.write(TABLE, [FIRST, long, last])
+    assert found == Unwritten(reason=f"{TABLE} refuses {long.incident.shown} with 22001", incidents=frozenset({long.incident}))
+    assert {row[0] for row in await written(sql)} == {FIRST.incident.shown, last.incident.shown}
 
 
 async def test_what_is_written_here_is_not_heard_here(outside):
@@ -215,7 +228,7 @@ async def test_what_is_written_here_is_not_heard_here(outside):
         ('alter table "Odd"."Verdicts" drop column updated_at', "no column updated_at"),
         ('alter table "Odd"."Verdicts" drop constraint "Verdicts_pkey"', "has to be its primary key"),
         ('alter table "Odd"."Verdicts" alter column title type int using 1', "another type"),
-        ('alter table "Odd"."Verdicts" add check (status <> status)', "refuses it with 23514"),
+        ('alter table "Odd"."Verdicts" add check (status <> status)', "refuses inc_.* with 23514"),
         ('alter database "{name}" set default_transaction_read_only = on', "read-only"),
         ('revoke update on "Odd"."Verdicts" from writer_{name}', "grant it .* select, insert and update"),
         ('revoke usage on schema "Odd" from writer_{name}', "grant it usage on the schema"),
@@ -239,9 +252,9 @@ async def test_a_table_that_cannot_be_written_to_says_what_to_do(outside, change
         [heard] = await watched.heard(within=A_SECOND)
     await sql.execute(f"drop owned by writer_{name}; drop role writer_{name}")
     assert found is not None
-    assert re.search(flaw, found)
+    assert re.search(flaw, found.reason)
     assert heard.payload == "still here"
-    assert password not in found
+    assert password not in found.reason
 
 
 async def test_a_table_that_somebody_holds_is_not_waited_for_long(outside, monkeypatch):
@@ -253,14 +266,16 @@ async def test_a_table_that_somebody_holds_is_not_waited_for_long(outside, monke
         await sql.execute('lock table "Odd"."Verdicts"')
         found = await watched.write(TABLE, [FIRST])
     assert found is not None
-    assert "takes longer than" in found
+    assert "takes longer than" in found.reason
 
 
 async def test_nothing_to_write_still_tells_whether_it_could_be(outside):
     """So that who names a table that is not there hears of it before anything breaks."""
     address, sql = outside
     async with NEAR.open(address) as watched:
-        assert "no table" in (await watched.write(TABLE, []) or "")
+        found = await watched.write(TABLE, [])
+        assert found is not None
+        assert "no table" in found.reason
         await sql.execute(MADE)
         assert await watched.write(TABLE, []) is None
     assert await written(sql) == []
