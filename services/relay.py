@@ -98,6 +98,7 @@ class Relay:
                 await self._wait()
         finally:
             await self._drop()
+            self._measure_no_more()
 
     async def _take_up(self, lane: Lane) -> None:
         """Begin to deliver what is due, as far as hands are free."""
@@ -133,6 +134,12 @@ class Relay:
         if self._metrics is not None and time.monotonic() >= self._measure_at:
             self._measure_at = time.monotonic() + _MEASURE.total_seconds()
             self._metrics.outbox_seen(*await self._outbox.waiting())
+
+    def _measure_no_more(self) -> None:
+        """Whoever leads next says what waits."""
+        if self._metrics is not None:
+            self._measure_at = 0.0
+            self._metrics.outbox_seen(0, timedelta(0))
 
     async def _deliver(self, post: Post) -> None:
         current_trace.set(arrived({key: str(value) for key, value in post.payload.items()}, org=post.org))

@@ -124,10 +124,11 @@ class Outbox:
                 return [_to_post(row) for row in await session.scalars(statement)]
 
     async def waiting(self) -> tuple[int, timedelta]:
-        """How many letters are to be delivered yet, and for how long the oldest is overdue."""
+        """How many letters are to be delivered yet, and the age of the oldest one whose time has come, be it to be put off."""
         is_waiting = col(OutboxRow.delivered_at).is_(None) & (col(OutboxRow.due_at) < NEVER)
-        overdue = func.max(func.suture.now() - col(OutboxRow.due_at))
-        statement = select(func.count(), overdue).select_from(OutboxRow).where(is_waiting)
+        has_come = (col(OutboxRow.attempts) > 0) | (col(OutboxRow.due_at) <= func.suture.now())
+        oldest = func.max(func.suture.now() - col(OutboxRow.created_at)).filter(has_come)
+        statement = select(func.count(), oldest).select_from(OutboxRow).where(is_waiting)
         with translated():
             async with self._engine.connect() as connection:
                 row: Any = (await connection.execute(statement)).one()

@@ -15,16 +15,18 @@ from stack.tools import default_cache
 from tests.engine import until
 
 PACKAGES = {"prometheus-alertmanager": "prometheus-alertmanager", "prometheus": "prometheus"}
-"""The program of each package."""
+"""The program of each package that its name stands for."""
 _WITHIN_S = 120
 
 
-def command(package: str) -> tuple[str, ...]:
-    """What starts the package's program; a machine that can neither find nor fetch it skips the test, and says why.
+def command(package: str, program: str | None = None) -> tuple[str, ...]:
+    """What starts the package's program, or another one of it.
 
-    A program looks for its own files below `/usr/share`: it sees there what its package brings, and nobody else does.
+    A machine that can neither find nor fetch it skips the test, and says why. A program looks for its own files below
+    `/usr/share`: it sees there what its package brings, and nobody else does.
     """
-    if found := shutil.which(PACKAGES[package]):
+    program = program or PACKAGES[package]
+    if found := shutil.which(program):
         return (found,)
     home = default_cache().parent / "debian" / f"{package}-{_version(package)}"
     if not home.exists():
@@ -37,7 +39,7 @@ def command(package: str) -> tuple[str, ...]:
         "sh",
         "-c",
         f'{over} && exec "$0" "$@"',
-        f"{home}/usr/bin/{PACKAGES[package]}",
+        f"{home}/usr/bin/{program}",
     )
 
 
