@@ -302,7 +302,9 @@ class Connectors:
 async def _check(session: AsyncSession, config: ConnectorConfig) -> None:
     """An incident belongs to an environment, so what opens incidents names one that is there."""
     if config.environment is not None:
-        await identity.environment(session, config.environment)
+        if await identity.find_environment(session, config.environment) is None:
+            known = ", ".join(each.name for each in await identity.environments(session))
+            raise InvalidError(f"no environment is called so; there are {known}", pointer="/config/environment")
     elif config.opens_incidents:
         raise InvalidError("what opens incidents needs an environment for them", pointer="/config/environment")
 

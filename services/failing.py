@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
-from domain.base import Value
+from domain.base import SignalId, Value
 from domain.connector import Connector
 from domain.identity import Environment
 from domain.signal import Signal, signature
@@ -50,14 +50,14 @@ async def open_errors(
     connector: Connector,
     environment: Environment,
     service: str,
-    told: Sequence[tuple[Signal, Told]],
+    told: Sequence[tuple[SignalId, Signal, Told]],
 ) -> None:
     """Each error opens an incident of the service, or joins the open one, with as many events as it was told of here."""
-    alike: dict[str, list[tuple[Signal, Told]]] = defaultdict(list)
+    alike: dict[str, list[tuple[SignalId, Signal, Told]]] = defaultdict(list)
     for each in told:
-        alike[each[1].signature].append(each)
+        alike[each[2].signature].append(each)
     for mark, events in sorted(alike.items()):
-        signal, error = events[0]
+        first, signal, error = events[0]
         broken = Breakage(
             signature=mark,
             title=signal.headline,
@@ -65,7 +65,7 @@ async def open_errors(
             environment=environment,
             workflow=signal.workflow_id,
             events=len(events),
-            known={"connector": connector.id.shown, "error": error.code, "events": len(events)},
+            known={"connector": connector.id.shown, "signal": first.shown, "error": error.code, "events": len(events)},
         )
         await open_incident(session, ledger, connector.org, broken, actor=Actor.sending(connector.id))
 

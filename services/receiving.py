@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.actor import Actor
 from domain.anomaly import ALERT, Anomaly, Observation
-from domain.base import Instant
+from domain.base import Instant, SignalId
 from domain.connector import Connector, ConnectorStatus, DeliveryStatus, Endpoint
 from domain.errors import NotFoundError, QuotaExceededError, StoppedError, UnauthenticatedError, UnavailableError
 from domain.identity import Environment
@@ -32,6 +32,7 @@ from storage.connectors import DeliveryCounts
 from storage.engine import Database, now
 
 Place = tuple[Environment, str]
+Heard = tuple[SignalId, Signal]
 
 
 class Receiving:
@@ -120,11 +121,11 @@ class Receiving:
             if shaped:
                 received = await self._intake.store(session, connector.org, read.lot, actor=Actor.sending(connector.id))
             for place, numbers in places.items():
-                new = [each for each in numbers if _is_new(received[each])]
+                new = {each: found.event_id for each in numbers if (found := _new(received[each])) is not None}
                 if not alerts.isdisjoint(numbers):
-                    heard = [shaped[each] for each in new if each in alerts]
+                    heard = [(event, shaped[each]) for each, event in new.items() if each in alerts]
                     await self._hear(session, connector, place, heard, left_out=read.left_out)
-                told = [(shaped[each], errors[each]) for each in new if each in errors]
+                told = [(event, shaped[each], errors[each]) for each, event in new.items() if each in errors]
                 await open_errors(session, self._ledger, connector, *place, told)
             taken = _taken(read, received)
             await store.log(session, connector.org, connector.id, _counts(taken, size=len(inbound.body)))
@@ -173,26 +174,26 @@ class Receiving:
         return places
 
     async def _hear(
-        self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Signal], *, left_out: int
+        self, session: AsyncSession, connector: Connector, place: Place, heard: Sequence[Heard], *, left_out: int
     ) -> None:
         """What fires opens an incident, or joins the open one; its monitor ends it once it was over for a while."""
         environment, service = place
         ref = MonitorRef(org=connector.org, environment=environment.name, service=service)
         at = await now(session)
-        known = await suspect(session, ref, [_observed(connector, each, at) for each in heard])
+        known = await suspect(session, ref, [_observed(connector, signal, at) for _, signal in heard])
         opened: dict[Key, Anomaly] = {}
-        for signal in (each for each in heard if fires(each)):
-            key = ALERT, _subject(connector, signal)
+        for each in (each for each in heard if fires(each[1])):
+            key = ALERT, _subject(connector, each[1])
             alert = opened.get(key) or known[key]
             if alert.incident_id is None or not alert.is_flapping:
-                incident = await self._open_incident(session, connector, place, signal, left_out=left_out)
+                incident = await self._open_incident(session, connector, place, each, left_out=left_out)
                 opened[key] = alert.model_copy(update={"incident_id": incident.id})
         await anomalies.put(session, ref, list(opened.values()))
 
     async def _open_incident(
-        self, session: AsyncSession, connector: Connector, place: Place, signal: Signal, *, left_out: int
+        self, session: AsyncSession, connector: Connector, place: Place, heard: Heard, *, left_out: int
     ) -> Incident:
-        environment, service = place
+        (environment, service), (event, signal) = place, heard
         broken = Breakage(
             signature=_signature(connector, service, signal),
             title=signal.headline,
@@ -200,7 +201,7 @@ class Receiving:
             environment=environment,
             workflow=signal.workflow_id,
             meta={"left_out_alerts": left_out} if left_out else {},
-            known={"connector": connector.id.shown, "key": signal.key},
+            known={"connector": connector.id.shown, "signal": event.shown, "key": signal.key},
         )
         return await open_incident(session, self._ledger, connector.org, broken, actor=Actor.sending(connector.id))
 
@@ -219,8 +220,8 @@ def _address(endpoint: str) -> Endpoint:
         raise NotFoundError("nothing has this address") from None
 
 
-def _is_new(answer: Received | Refusal) -> bool:
-    return isinstance(answer, Received) and answer.status != "duplicate"
+def _new(answer: Received | Refusal) -> Received | None:
+    return answer if isinstance(answer, Received) and answer.status != "duplicate" else None
 
 
 def _signature(connector: Connector, service: str, signal: Signal) -> str:
@@ -242,6 +243,8 @@ def _subject(connector: Connector, signal: Signal) -> str:
 def _taken(read: Delivery, received: Sequence[Received | Refusal]) -> Taken:
     told = Counter("refused" if isinstance(each, Refusal) else each.status for each in received)
     missing = f"the sender left out {read.left_out} more of the same group" if read.left_out else None
+    if not read.signals and not read.refused:
+        missing = "nothing was found in it"
     return Taken(
         stored=told["stored"] + told["counted"],
         duplicates=told["duplicate"],

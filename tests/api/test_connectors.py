@@ -51,6 +51,7 @@ async def test_a_secret_is_stored_sealed(someone: Person, tenant: Tenant, superu
     [
         ({"kind": "carrier pigeon"}, "/kind"),
         ({"config": {"opens_incidents": True}}, "/config/environment"),
+        ({"config": {"environment": "nowhere"}}, "/config/environment"),
         ({"secret": "short"}, "/secret"),
         ({"config": {"colour": "red"}}, "/config/colour"),
         ({"name": ""}, "/name"),

@@ -66,6 +66,25 @@ async def stored(superuser: AsyncEngine, tenant: Tenant) -> list[dict[str, Any]]
         return [dict(row._mapping) for row in await connection.execute(STORED, {"org": tenant.org})]
 
 
+async def test_what_opened_an_incident_leads_to_its_signal(site: Site, someone: Person) -> None:
+    """The timeline names it, and it is there as it came."""
+    await (await a_sender(site, someone)).post(notification(alert()))
+
+    (incident,) = (await someone.get("/incidents")).json()["items"]
+    opened = (await someone.get(f"/incidents/{incident['id']}/timeline")).json()["items"][0]
+    event = (await someone.get(f"/events/{opened['after_json']['signal']}")).json()
+    assert (opened["action"], event["event_type"], event["severity"]) == ("incident.opened", "alert.firing", "critical")
+
+
+async def test_a_delivery_without_anything_in_it_says_so(site: Site, someone: Person) -> None:
+    """It is taken all the same: a sender that tests its connection has nothing to tell."""
+    sender = await a_sender(site, someone)
+
+    assert (await sender.post(notification())).status_code == 202
+    (entry,) = (await someone.get(f"/connectors/{sender.id}/deliveries")).json()["items"]
+    assert (entry["status"], entry["stored"], entry["reason"]) == ("taken", 0, "nothing was found in it")
+
+
 async def test_an_alert_opens_an_incident(site: Site, someone: Person, tenant: Tenant, superuser: AsyncEngine) -> None:
     """What fires is stored and opens one incident, which its next delivery does not count again."""
     sender = await a_sender(site, someone)

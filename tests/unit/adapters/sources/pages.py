@@ -44,7 +44,23 @@ _INDEX = """# Connect what you already run
 
 Each page has what to copy, a request to try it with, and what becomes of it. A connector has an address and a secret of its
 own; its config says where signals belong that do not say it themselves, and whether they open incidents.
-`GET /api/v1/connectors/{id}/deliveries` shows what came of each request. Every request on a page is one that the tests send.
+`GET /api/v1/connectors/{id}/deliveries` shows what came of each request whose sender knew the secret. Every request on a page
+is one that the tests send.
+
+The pages take two things from your shell. `suture up` prints both, the address with an `/api/v1` that is left out here:
+```sh
+export SUTURE_API_URL=http://127.0.0.1:8080
+export SUTURE_TOKEN="$(cat DATA/admin.token)"
+```
+suture listens on this machine alone. For senders elsewhere set `SUTURE_API_HOST`, behind something that speaks TLS.
+
+## What becomes of an incident
+- Its severity is that of its environment, and the severity of what opened it stands in the event. What names an environment
+  that is not there opens its incident in the connector's.
+- An alert, a check, or a row of a followed table ends its incident a minute after it was told to be over. An error of a log, a
+  span or a run has nobody who tells that: `PATCH /api/v1/incidents/{id}` with `{"status": "resolved"}` ends it. The same error
+  afterwards opens another one.
+- In `GET /api/v1/incidents/{id}/timeline` what opened it names its `signal`, which `GET /api/v1/events/{id}` shows as it came.
 
 """
 
@@ -80,7 +96,7 @@ def _connector(kind: str, example: Case) -> str:
     wanted = {"kind": kind, "name": kind.replace("_", " "), "config": config | ({"mapping": mapping} if mapping else {})}
     return f"""## Make a connector
 ```sh
-curl -s "$SUTURE_API_URL/api/v1/connectors" -H "Authorization: Bearer $SUTURE_TOKEN" -H "Content-Type: application/json" \\
+curl -sS "$SUTURE_API_URL/api/v1/connectors" -H "Authorization: Bearer $SUTURE_TOKEN" -H "Content-Type: application/json" \\
   -d '{json.dumps(wanted, indent=2 if mapping else None)}'
 ```
 The answer shows the connector's `endpoint` and, this once, its `secret`. Below, put both in place of `ENDPOINT` and `SECRET`,
@@ -132,7 +148,7 @@ def _request(example: Case) -> str:
         lines.append("SIGNED=$(openssl dgst -sha256 -hmac 'SECRET' < body.json | sed 's/.* //')")
     door = _DOORS.get(example.kind, f"{example.kind}/ENDPOINT")
     sent = "".join(f' \\\n  -H "{name}: {value}"' for name, value in said.items())
-    return "\n".join([*lines, f'curl -s "$SUTURE_API_URL/api/v1/ingest/{door}"{sent} \\\n  --data-binary @body.json'])
+    return "\n".join([*lines, f'curl -sS "$SUTURE_API_URL/api/v1/ingest/{door}"{sent} \\\n  --data-binary @body.json'])
 
 
 def _signature(body: bytes) -> str:
