@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from domain.base import Instant
-from domain.connector import ConnectorStatus, DeliveryStatus
+from domain.connector import ConnectorStatus
 from domain.errors import HealError, NotFoundError, QuotaExceededError, StoppedError, UnavailableError
 from domain.feed import Change, DatabaseAddress, Fed, Feed, Notice
 from domain.inbound import Inbound
@@ -23,7 +23,6 @@ from services.ports import Databases, Watched
 from services.receiving import Receiving
 from storage import connectors as store
 from storage import feeds
-from storage.connectors import DeliveryCounts
 from storage.engine import Database
 
 MOST_AT_ONCE = 20
@@ -131,9 +130,7 @@ class Feeding:
         """In the log of deliveries, once for as long as nothing else happens."""
         async with self._database.transaction(ref.org) as session:
             await store.hold(session, ref.connector)
-            if await feeds.last_reason(session, ref.org, ref) != reason:
-                counts = DeliveryCounts(status=DeliveryStatus.REFUSED, size=0, refused=refused, reason=reason[:500])
-                await store.log(session, ref.org, ref.connector, counts)
+            await store.log_refusal(session, ref.org, ref.connector, reason[:500], refused=refused)
 
 
 class _Turn:

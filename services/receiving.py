@@ -149,10 +149,14 @@ class Receiving:
             await self._take_in(connector, source, source.with_rest(inbound, answer))
 
     async def _known(self, address: Endpoint, source: Source, inbound: Inbound) -> Connector:
-        """The connector, once the sender has proved to know its secret."""
-        connector = await self._connectors.proved(
-            address, kind=source.belongs_to or source.kind, by=partial(source.is_authentic, inbound)
-        )
+        """The connector, once the sender has proved to know its secret; that somebody could not is in the log of deliveries."""
+        kind, proof = source.belongs_to or source.kind, partial(source.is_authentic, inbound)
+        try:
+            connector = await self._connectors.proved(address, kind=kind, by=proof)
+        except UnauthenticatedError as error:
+            async with self._database.transaction(address.org) as session:
+                await store.log_refusal(session, address.org, address.connector, str(error))
+            raise
         if connector.status is ConnectorStatus.PAUSED:
             raise StoppedError("the connector is paused")
         return connector

@@ -175,6 +175,15 @@ async def log(session: AsyncSession, org: OrgId, connector: ConnectorId, counts:
     await session.execute(delete(DeliveryRow).where(col(DeliveryRow.id).in_(oldest.scalar_subquery())))
 
 
+async def log_refusal(session: AsyncSession, org: OrgId, connector: ConnectorId, reason: str, *, refused: int = 0) -> None:
+    """Add a delivery that was refused, once for as long as nothing else happens."""
+    of_it = (col(DeliveryRow.org_id) == org) & (col(DeliveryRow.connector_id) == connector)
+    last = select(DeliveryRow.reason).where(of_it).order_by(col(DeliveryRow.id).desc()).limit(1)
+    if await session.scalar(last) != reason:
+        counts = DeliveryCounts(status=DeliveryStatus.REFUSED, size=0, refused=refused, reason=reason)
+        await log(session, org, connector, counts)
+
+
 async def deliveries(session: AsyncSession, connector: ConnectorId, *, after: DeliveryId | None, limit: int) -> list[Delivery]:
     """The connector's deliveries, the newest first."""
     statement = select(DeliveryRow).where(DeliveryRow.connector_id == connector)

@@ -6,12 +6,11 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel, col, select
+from sqlmodel import Field, SQLModel, select
 
-from domain.base import OrgId, Value
+from domain.base import Value
 from domain.feed import Feed
 from domain.refs import FeedRef
-from storage.connectors import DeliveryRow
 from storage.engine import moment
 
 
@@ -40,12 +39,6 @@ async def put_position(session: AsyncSession, ref: FeedRef, feed: Feed, value: s
     said = {"place": _place(feed), "position": value, "updated_at": func.suture.now()}
     statement = insert(PositionRow).values(org_id=ref.org, connector_id=ref.connector, **said)
     await session.execute(statement.on_conflict_do_update(index_elements=["org_id", "connector_id"], set_=said))
-
-
-async def last_reason(session: AsyncSession, org: OrgId, ref: FeedRef) -> str | None:
-    """What the newest entry of the connector's log says, if it says something."""
-    of_it = (col(DeliveryRow.org_id) == org) & (col(DeliveryRow.connector_id) == ref.connector)
-    return await session.scalar(select(DeliveryRow.reason).where(of_it).order_by(col(DeliveryRow.id).desc()).limit(1))
 
 
 def _place(feed: Feed) -> str:

@@ -76,6 +76,19 @@ async def test_what_opened_an_incident_leads_to_its_signal(site: Site, someone: 
     assert (opened["action"], event["event_type"], event["severity"]) == ("incident.opened", "alert.firing", "critical")
 
 
+async def test_a_sender_that_does_not_know_the_secret_is_in_the_log(site: Site, someone: Person) -> None:
+    """Once, however often it tries, until another delivery comes: nobody fills the log from outside."""
+    sender = await a_sender(site, someone)
+    for _ in range(3):
+        assert (await sender.post(notification(alert()), secret="sk_" + 32 * "x")).status_code == 401
+    await sender.post(notification(alert()))
+    assert (await sender.post(notification(alert()), secret="sk_" + 32 * "x")).status_code == 401
+
+    log = (await someone.get(f"/connectors/{sender.id}/deliveries")).json()["items"]
+    assert [each["status"] for each in log] == ["refused", "taken", "refused"]
+    assert log[0]["reason"] == "the sender does not prove that it knows the connector's secret"
+
+
 async def test_a_delivery_without_anything_in_it_says_so(site: Site, someone: Person) -> None:
     """It is taken all the same: a sender that tests its connection has nothing to tell."""
     sender = await a_sender(site, someone)

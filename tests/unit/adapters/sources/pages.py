@@ -44,8 +44,8 @@ _INDEX = """# Connect what you already run
 
 Each page has what to copy, a request to try it with, and what becomes of it. A connector has an address and a secret of its
 own; its config says where signals belong that do not say it themselves, and whether they open incidents.
-`GET /api/v1/connectors/{id}/deliveries` shows what came of each request whose sender knew the secret. Every request on a page
-is one that the tests send.
+`GET /api/v1/connectors/{id}/deliveries` shows what came of each request, and that a sender did not know the secret. Every
+request on a page is one that the tests send.
 
 The pages take two things from your shell. `suture up` prints both, the address with an `/api/v1` that is left out here:
 ```sh
