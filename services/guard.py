@@ -67,25 +67,31 @@ class Guard:
                 "it runs the pipelines of the installation's first org alone"
             )
 
-    async def check_quota(self, session: AsyncSession, name: str, amount: int) -> None:
-        """Whether there is room for `amount` by what has been counted so far; nobody waits for it, and nothing is counted.
+    async def check_quota(self, session: AsyncSession, name: str, amount: int) -> int:
+        """How many are allowed, if by what was counted so far there is room for `amount`; nobody waits, nothing is counted.
 
         Raises:
             QuotaExceededError, NotFoundError: as `spend_quota`.
         """
+        allowed = await self.quota(session, name)
         used, began = await quotas.spent(session, name)
-        await self._check(session, name, await self.quota(session, name), used + amount, began)
+        await self._check(session, name, allowed, used + amount, began)
+        return allowed
 
-    async def spend_quota(self, session: AsyncSession, org: OrgId, name: str, amount: int) -> None:
+    async def spend_quota(
+        self, session: AsyncSession, org: OrgId, name: str, amount: int, *, allowed: int | None = None
+    ) -> None:
         """Count `amount` against the minute of the database's clock, if the transaction commits.
 
-        Whoever counts for the same org waits until it does: spend late in a transaction.
+        Whoever counts for the same org waits until it does: spend late in a transaction. `allowed` is what `check_quota` has
+        said in it, where that was asked.
 
         Raises:
             QuotaExceededError: says when the next minute begins.
             NotFoundError: nothing is called so, neither by the org nor by default.
         """
-        allowed = await self.quota(session, name)
+        if allowed is None:
+            allowed = await self.quota(session, name)
         await self._check(session, name, allowed, *await quotas.spend(session, org, name, amount))
 
     async def _check(self, session: AsyncSession, name: str, allowed: int, used: int, began: Instant) -> None:

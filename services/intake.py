@@ -214,9 +214,9 @@ class Intake:
 
         What the org's batches wait for each other for, its quota and its ledger, comes last.
         """
-        await self._guard.check_quota(session, "signals", len(taken))
+        allowed = await self._guard.check_quota(session, "signals", len(taken))
         received = await self._store(session, org, lot, taken)
-        await self._guard.spend_quota(session, org, "signals", len(taken))
+        await self._guard.spend_quota(session, org, "signals", len(taken), allowed=allowed)
         await self._enter(session, org, actor, received)
         return received
 
