@@ -147,9 +147,8 @@ class _Turn:
     async def run(self, goes_on: Callable[[], Awaitable[bool]]) -> None:
         is_behind = self._feed.since is not None
         while await goes_on():
-            if (
-                self._opinions is not None
-            ):  # before anything is taken: an alert that opens another incident leaves the one before
+            # Before anything is taken: an alert that opens another incident leaves the one before.
+            if self._opinions is not None:
                 await self._opinions.write(at=time.monotonic())
             if is_behind:
                 is_behind = await self._catch_up()

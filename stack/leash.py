@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-
-
 _TRIES, _PAUSE_S = 20, 0.1
 
 

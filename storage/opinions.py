@@ -14,7 +14,7 @@ RECENT = timedelta(days=7)
 # The one moment is asked for once, so that the index by the end is of use, and no other incident is looked at.
 _OF_CONNECTOR = text("""
 with recent as materialized (
-  select each.* from incidents each
+  select each.org_id, each.id, each.service, each.title, each.status, each.severity from incidents each
   where (each.ended_at is null or each.ended_at > (select suture.now()) - :recent)
     and (cast(:after as uuid) is null or each.id < :after)
 ), its as (
