@@ -14,6 +14,7 @@ _INTAKE = (
     "/ingest/otlp/{endpoint}/v1/{signal}",
     "/ingest/alertmanager/{endpoint}/api/v2/alerts",
     "/ingest/pagerduty/v2/enqueue",
+    "/ingest/pagerduty/v2/change/enqueue",
 )
 """What they refuse for want of something begins at nought, so that a rate sees the first of it."""
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

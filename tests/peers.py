@@ -1,16 +1,19 @@
 """Real programs that people already run, out of Debian's packages: unpacked into the user's cache, without root."""
 
 import asyncio
+import json
 import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from stack import ports
 from stack.tools import default_cache
 from tests.engine import until
 
@@ -67,6 +70,23 @@ async def running(*argv: str, ready: str) -> AsyncIterator[None]:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+@asynccontextmanager
+async def prometheus(folder: Path, config: dict[str, Any], *options: str) -> AsyncIterator[str]:
+    """A Prometheus of this configuration with its files in `folder`, and where it answers."""
+    (folder / "prometheus.yml").write_text(json.dumps(config))
+    (port,) = ports.choose(0)
+    own = f"http://127.0.0.1:{port}"
+    argv = (
+        *command("prometheus"),
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        *options,
+    )
+    async with running(*argv, ready=f"{own}/-/ready"):
+        yield own
 
 
 def _version(package: str) -> str:

@@ -1,12 +1,14 @@
 """The alert rules that are shipped, by the judgement of Prometheus's own tool."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from api.app import CANONICAL, document, routed
 from api.metrics import RequestMetrics
 from tests.peers import command
 
@@ -53,8 +55,12 @@ def test_who_is_woken_when(series: dict[str, str], scraped: str, minute: int, al
 
 
 def test_what_the_rules_look_at_is_there_from_the_start() -> None:
-    """The first refusal of a process is a rise, not the birth of a series."""
+    """The first refusal of a process is a rise, not the birth of a series; of every route that takes signals in."""
     registry = CollectorRegistry()
     RequestMetrics(registry)
+    doors = {"/events", "/signals/ingest", "/monitoring/ingest"}
+    doors |= {path.removeprefix(CANONICAL) for path in document(routed())["paths"] if path.startswith(f"{CANONICAL}/ingest/")}
 
-    assert f"{REFUSED} 0.0" in generate_latest(registry).decode()
+    page = generate_latest(registry).decode()
+    assert f"{REFUSED} 0.0" in page
+    assert set(re.findall(r'method="POST",route="([^"]+)",status="503"} 0.0', page)) == doors

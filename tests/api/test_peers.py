@@ -17,7 +17,7 @@ from stack import ports
 from tests.api.pages import blocks, filled, run
 from tests.api.site import Person, Site
 from tests.engine import until
-from tests.peers import command, running
+from tests.peers import command, prometheus, running
 
 CONFIG = {"environment": "prod", "opens_incidents": True}
 ALERT = {"labels": {"alertname": "HighErrors", "service": "shop"}, "annotations": {"summary": "too many errors"}}
@@ -159,16 +159,7 @@ async def test_a_real_prometheus_needs_no_alertmanager(served: str, someone: Per
     (folder / "rules.yml").write_text(json.dumps({"groups": [{"name": "one", "interval": "1s", "rules": [rule]}]}))
     config = config_of("alertmanager.md", 1, served, made)
     config |= {"global": {"evaluation_interval": "1s"}, "rule_files": [f"{folder}/rules.yml"]}
-    (folder / "prometheus.yml").write_text(json.dumps(config))
-    (port,) = ports.choose(0)
-    argv = (
-        *command("prometheus"),
-        f"--config.file={folder}/prometheus.yml",
-        f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--rules.alert.resend-delay=1s",
-    )
-    async with running(*argv, ready=f"http://127.0.0.1:{port}/-/ready"):
+    async with prometheus(folder, config, "--rules.alert.resend-delay=1s"):
 
         async def is_sent_again() -> bool:
             log = (await someone.get(f"/connectors/{made['connector']['id']}/deliveries")).json()["items"]

@@ -1,10 +1,7 @@
 """A database without room on its disk: what it cannot keep is not acknowledged, and it goes on once there is room again."""
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +12,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from domain.errors import UnavailableError
-from stack import ports
 from tests.engine import until
 from tests.faults import checker
 from tests.faults.report import bar, counted
 from tests.faults.servers import own_server, small_disk
 from tests.faults.test_database import Writers, _own_org, opened
-from tests.peers import command, running
+from tests.peers import prometheus
 from tests.processes import serving_api
 
 MEGABYTES = 256
@@ -100,7 +96,8 @@ async def test_f15_senders_are_told_to_come_again_and_somebody_is_woken(server, 
     async with (
         serving_api(chosen, tmp_path) as (_, port),
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
-        prometheus(tmp_path, scraping=port) as watching,
+        prometheus(tmp_path, watching_over(port)) as address,
+        httpx2.AsyncClient(base_url=address, trust_env=False) as watching,
     ):
 
         async def sent() -> httpx2.Response:
@@ -128,22 +125,11 @@ async def test_f15_senders_are_told_to_come_again_and_somebody_is_woken(server, 
     fault.note(runs=1, violations=broken)
 
 
-@asynccontextmanager
-async def prometheus(folder: Path, *, scraping: int) -> AsyncIterator[httpx2.AsyncClient]:
-    """One that looks each second at the API's page, with the rules that we ship."""
-    scrape = {"job_name": "suture", "static_configs": [{"targets": [f"127.0.0.1:{scraping}"]}]}
-    config = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(ALERTS)]}
-    (folder / "prometheus.yml").write_text(json.dumps(config | {"scrape_configs": [scrape]}))
-    (port,) = ports.choose(0)
-    own = f"http://127.0.0.1:{port}"
-    argv = (
-        *command("prometheus"),
-        f"--config.file={folder}/prometheus.yml",
-        f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    )
-    async with running(*argv, ready=f"{own}/-/ready"), httpx2.AsyncClient(base_url=own, trust_env=False) as client:
-        yield client
+def watching_over(port: int) -> dict[str, Any]:
+    """Look each second at the page of the API there, with the rules that we ship."""
+    scrape = {"job_name": "suture", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    return {"global": every, "rule_files": [str(ALERTS)], "scrape_configs": [scrape]}
 
 
 async def fires(watching: httpx2.AsyncClient) -> list[Any]:
